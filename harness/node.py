@@ -1,0 +1,228 @@
+"""Waist 1: what a program may ask of the world it runs in.
+
+A program is an ordinary synchronous function over pyzmq, ``program(node, options)``. The node
+gives what pyzmq does not: a clock whose zero is the start line, work, chance, addresses, and two
+helpers that stamp and record messages. Nothing else. The same program runs in both worlds.
+"""
+
+from __future__ import annotations
+
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.trace import EVENTS, NONE, Kind, Recorder, row_head
+
+STAMP = struct.Struct("<4sHHqqq")
+"""At the start of the last frame: magic, sender, flow, seq, intended ns, sent ns (32 bytes)."""
+STAMP_BYTES = STAMP.size
+STAMP_MAGIC = b"\xf7zh\x01"
+
+_MARK = EVENTS.index("mark")
+_SENT = int(Kind.SENT)
+_REJECTED = int(Kind.REJECTED)
+
+# The stamp once more, its first three fields as one integer (the key): what is the same for every
+# message of a sender and flow is then one item to pack, and one to look up when it arrives.
+_STAMP_BY_KEY = struct.Struct("<Qqqq")
+_pack_stamp = _STAMP_BY_KEY.pack
+_unpack_stamp = _STAMP_BY_KEY.unpack_from
+_MAGIC = int.from_bytes(STAMP_MAGIC, "little")
+_Stamp = tuple[int, int, int, int]
+_UNSTAMPED: _Stamp = (0xFFFF_FFFF << 32, -1, 0, 0)
+
+
+def _stamp_of(body: bytes) -> _Stamp:
+    """Key, seq, intended ns, sent ns of a last frame."""
+    if body[:4] == STAMP_MAGIC and len(body) >= STAMP_BYTES:
+        return _unpack_stamp(body)
+    return _UNSTAMPED
+
+
+class Message:
+    """A received message.
+
+    Attributes:
+        frames: all frames, envelope included.
+        sender, flow: positions in the topology; -1 when the message carries no stamp.
+        seq: the sender's number in that flow, from 0; -1 without a stamp.
+        intended_ns, sent_ns: as stamped by the sender, ns after the start line; 0 without a stamp.
+    """
+
+    __slots__ = ("_stamp", "frames")
+
+    def __init__(self, frames: list[bytes], stamp: _Stamp | None = None) -> None:
+        self.frames = frames
+        self._stamp = _stamp_of(frames[-1]) if stamp is None else stamp
+
+    @property
+    def sender(self) -> int:
+        """Position of the sender in the topology, or -1."""
+        return -1 if self._stamp is _UNSTAMPED else self._stamp[0] >> 32 & 0xFFFF
+
+    @property
+    def flow(self) -> int:
+        """Position of the flow in the topology, or -1."""
+        return -1 if self._stamp is _UNSTAMPED else self._stamp[0] >> 48
+
+    @property
+    def seq(self) -> int:
+        """The sender's number of the message in that flow, or -1."""
+        return self._stamp[1]
+
+    @property
+    def intended_ns(self) -> int:
+        """When the message was due, by the sender's stamp."""
+        return self._stamp[2]
+
+    @property
+    def sent_ns(self) -> int:
+        """When the message was sent, by the sender's stamp."""
+        return self._stamp[3]
+
+
+def configure(socket: Any, options: Mapping[str, int | str | bytes]) -> None:
+    """Set socket options by pyzmq's names, e.g. ``{"rcvhwm": 100}``; texts as UTF-8. Raises zmq.ZMQError."""
+    for name, value in options.items():
+        setattr(socket, name, value.encode() if isinstance(value, str) else value)
+
+
+class _Outlet:
+    """What a node needs to know of one flow to send in it."""
+
+    __slots__ = ("flow_id", "key", "row_head", "seq")
+
+    def __init__(self, node_id: int, flow_id: int) -> None:
+        self.flow_id = flow_id
+        self.key = _MAGIC | node_id << 32 | flow_id << 48
+        self.row_head = row_head(Kind.ATTEMPT, 0, flow_id, node_id, NONE)
+        self.seq = 0
+
+
+class Node(ABC):
+    """What a program is given; each world has its own.
+
+    Attributes:
+        name: the node's name.
+        zmq: pyzmq of this world (the real one, or its front end on the twin).
+        context: a ``zmq.Context`` of this node.
+        rng: the node's own source of chance, the same draws in both worlds.
+    """
+
+    name: str
+    zmq: Any
+    context: Any
+    rng: np.random.Generator
+
+    def __init__(self, node_id: int, flow_ids: Mapping[str, int], recorder: Recorder) -> None:
+        self._id = node_id
+        self._recorder = recorder
+        self._outlets = {name: _Outlet(node_id, flow_id) for name, flow_id in flow_ids.items()}
+        self._paddings: dict[int, bytes] = {}
+        self._received_heads: dict[int, int] = {}
+
+    @abstractmethod
+    def endpoint(self, name: str) -> str:
+        """The address to bind or connect, e.g. ``"tcp://127.0.0.1:5555"``. Raises KeyError."""
+
+    @abstractmethod
+    def now(self) -> int:
+        """Time in ns after the start line; negative before it."""
+
+    @abstractmethod
+    def sleep_until(self, time_ns: int) -> None:
+        """Return at ``time_ns`` after the start line, at once when that has passed."""
+
+    @abstractmethod
+    def work(self, duration_ns: int) -> None:
+        """Compute for that long (times the factor of a ``slow`` fault). libzmq's I/O thread goes on."""
+
+    def mark(self, event: str) -> None:
+        """Put a moment of the program's own into the trace."""
+        self._recorder.append(Kind.EVENT, _MARK, NONE, self._id, NONE, -1, self.now(), 0, 0, 0)
+
+    def send(
+        self,
+        socket: Any,
+        *,
+        flow: str,
+        size_bytes: int = STAMP_BYTES,
+        intended_ns: int | None = None,
+        answers: Message | None = None,
+        prefix: Sequence[bytes] = (),
+        flags: int = 0,
+    ) -> bool:
+        """Stamp, record and send one message of ``flow``; False when the socket gave EAGAIN.
+
+        Args:
+            size_bytes: of the last frame, at least :data:`STAMP_BYTES`.
+            intended_ns: when it was due (default: now). Latency counts from here.
+            answers: the request that this message replies to: its intended time is kept, so that
+                latency is the round trip, and its sender is whom the flow owes this message.
+            prefix: frames to go before (a topic, an envelope).
+        """
+        outlet = self._outlets[flow]
+        seq = outlet.seq
+        outlet.seq = seq + 1
+        padding = self._paddings.get(size_bytes)
+        if padding is None:
+            padding = self._paddings[size_bytes] = bytes(max(0, size_bytes - STAMP_BYTES))
+        now = self.now()
+        head = outlet.row_head
+        if answers is not None:
+            intended_ns = answers.intended_ns
+            head = row_head(Kind.ATTEMPT, 0, outlet.flow_id, self._id, answers.sender & NONE)
+        elif intended_ns is None:
+            intended_ns = now
+        body = _pack_stamp(outlet.key, seq, intended_ns, now) + padding
+        size = len(body)
+        for frame in prefix:
+            size += len(frame)
+        recorder = self._recorder
+        record = recorder.append_row(head, seq, now, intended_ns, size)
+        try:
+            if prefix:
+                socket.send_multipart([*prefix, body], flags)
+            else:
+                self._send_frame(socket, body, flags)
+        except self.zmq.Again:
+            recorder.settle(record, _REJECTED)
+            return False
+        recorder.settle(record, _SENT)
+        return True
+
+    def recv(self, socket: Any, flags: int = 0) -> Message:
+        """Receive and record one message, all its frames. Raises zmq.Again as the socket does.
+
+        A frame that carries a stamp is taken for the last one (:meth:`send` makes it so): asking
+        libzmq for RCVMORE costs more than receiving.
+        """
+        body = self._recv_frame(socket, flags)
+        if len(body) >= STAMP_BYTES:
+            stamp = _unpack_stamp(body)
+            head = self._received_heads.get(stamp[0])
+            if head is not None:
+                self._recorder.append_row(head, stamp[1], self.now(), stamp[3], len(body))
+                return Message([body], stamp)
+        return self._recv_rest(socket, body)
+
+    def _recv_rest(self, socket: Any, first: bytes) -> Message:
+        """The same for the first message of a sender and flow, of several frames, or unstamped."""
+        frames = [first]
+        if _stamp_of(first) is _UNSTAMPED and socket.getsockopt(self.zmq.RCVMORE):
+            frames += socket.recv_multipart()
+        message = Message(frames)
+        sender, flow = message.sender, message.flow
+        if sender < 0:
+            sender = flow = NONE
+        head = row_head(Kind.RECEIVED, 0, flow, self._id, sender)
+        if sender != NONE:
+            self._received_heads[message._stamp[0]] = head
+        self._recorder.append_row(head, message.seq, self.now(), message.sent_ns, sum(map(len, frames)))
+        return message
+
+    _send_frame: Callable[[Any, bytes, int], Any] = staticmethod(lambda socket, frame, flags: socket.send(frame, flags))
+    _recv_frame: Callable[[Any, int], bytes] = staticmethod(lambda socket, flags: socket.recv(flags))

@@ -1,0 +1,97 @@
+"""What an experiment is made of: nodes, endpoints and flows, as frozen data.
+
+A *node* plays a role: it runs one program. An *endpoint* is an address that one node binds and
+others connect to. A *flow* says who ought to receive what: it is the promise against which the
+ledger counts losses. Nothing here knows of a world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Delivery = Literal["all", "one", "addressed"]
+"""Who is owed a message of a flow: every receiver, any one of them, or the node it answers."""
+
+Transport = Literal["inproc", "ipc", "tcp"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One participant.
+
+    Attributes:
+        name: unique in the topology; letters, digits and ``-``.
+        group: what the user calls its kind (``slow`` for ``slow-1``, ``slow-2``).
+        program: ``"module:function"`` or ``"path.py:function"``; called as ``function(node, options)``.
+        options: plain data for the program's options class (see :func:`harness.run.decode`).
+        start_ns: when the program starts, in ns after the start line. ``None``: with all the
+            others, before the start line.
+    """
+
+    name: str
+    group: str
+    program: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    start_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """An address: one binder, any number of connecters (node names)."""
+
+    name: str
+    transport: Transport
+    binder: str
+    connecters: tuple[str, ...]
+    binder_type: str
+    """Socket type of the binder, e.g. ``"PUB"``."""
+    connecter_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """A stream of messages and who is owed each of them (node names)."""
+
+    name: str
+    senders: tuple[str, ...]
+    receivers: tuple[str, ...]
+    delivery: Delivery
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topology:
+    """Nodes, endpoints, flows. Their positions are their ids in a trace."""
+
+    nodes: tuple[Node, ...]
+    endpoints: tuple[Endpoint, ...]
+    flows: tuple[Flow, ...]
+
+    def node_id(self, name: str) -> int:
+        """Position of the node of that name. Raises KeyError."""
+        for index, node in enumerate(self.nodes):
+            if node.name == name:
+                return index
+        raise KeyError(name)
+
+    def flow_id(self, name: str) -> int:
+        """Position of the flow of that name. Raises KeyError."""
+        for index, flow in enumerate(self.flows):
+            if flow.name == name:
+                return index
+        raise KeyError(name)
+
+
+def members(groups: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
+    """Group and name of every node of named groups, in order.
+
+    A group of one is its node's name; the nodes of a larger one are numbered: ``{"fast": 1, "slow": 2}``
+    gives ``fast``, ``slow-1``, ``slow-2``.
+    """
+    return tuple(
+        (group, group if count == 1 else f"{group}-{number}")
+        for group, count in groups.items()
+        for number in range(1, count + 1)
+    )

@@ -1,0 +1,236 @@
+"""What comes up from a world: fixed records, forty bytes each, in columns.
+
+Both worlds write the same records, the simulation into memory, a live node into a shared mapping
+that outlives it (SIGKILL included). A record is written where the event happens and never
+interpreted there; ledger and metrics read.
+
+======== ==== =====================================================================================
+column   type meaning
+======== ==== =====================================================================================
+kind     u1   one of :class:`Kind`
+flag     u1   LOST: position in :data:`CAUSES`; EVENT: position in :data:`EVENTS`; IN_FLIGHT: 0
+flow     u2   position of the flow in the topology, or NONE
+node     u2   who wrote it, as position in the topology (LOST, IN_FLIGHT: the sender)
+peer     u2   the other node (SENT: the one addressed; RECEIVED: the sender; LOST, IN_FLIGHT: the
+              receiver it was under way to; EVENT: the node at the other end), or NONE
+seq      i8   the sender's number of the message in that flow, from 0; -1 when not stamped
+time_ns  i8   when, in ns after the start line (negative before it)
+other_ns i8   SENT, ATTEMPT, REJECTED: intended time; RECEIVED: the time stamped by the sender
+size     u4   bytes of the whole message, all frames
+aux      u4   EVENT: a value that the event defines; else 0
+======== ==== =====================================================================================
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+NONE = 0xFFFF
+"""No node, no flow."""
+
+RECORD_DTYPE = np.dtype(
+    [
+        ("kind", "<u1"),
+        ("flag", "<u1"),
+        ("flow", "<u2"),
+        ("node", "<u2"),
+        ("peer", "<u2"),
+        ("seq", "<i8"),
+        ("time_ns", "<i8"),
+        ("other_ns", "<i8"),
+        ("size", "<u4"),
+        ("aux", "<u4"),
+    ]
+)
+RECORD_BYTES = RECORD_DTYPE.itemsize
+assert RECORD_BYTES == 40
+
+CAUSES = (
+    "no_peer",
+    "not_subscribed",
+    "hwm_sender",
+    "hwm_router",
+    "unroutable",
+    "rejected",
+    "disconnect_pipe",
+    "disconnect_wire",
+    "crash_unread",
+    "crash_state",
+    "linger",
+    "conflated",
+    "filtered",
+    "late_reply",
+    "datagram",
+    "subscription_lost",
+    "close_unread",
+)
+"""Why a message was lost; a new cause is added at the end, and never called ``other``."""
+
+EVENTS = (
+    "listening",
+    "accepted",
+    "connect_delayed",
+    "connected",
+    "handshake_succeeded",
+    "connect_retried",
+    "disconnected",
+    "closed",
+    "attached",
+    "detached",
+    "fault_on",
+    "fault_off",
+    "mark",
+    "hwm_reached",
+    "started",
+    "finished",
+)
+"""What else happens: socket monitor events, pipes known to a socket, faults (aux: position of the
+fault in the run; node: whom it hits), marks of programs, a program's start and end."""
+
+
+class Kind(IntEnum):
+    """What a record says."""
+
+    EMPTY = 0
+    ATTEMPT = 1
+    """Entered ``send``; no outcome yet (blocked, or ended there)."""
+    SENT = 2
+    REJECTED = 3
+    """``send`` gave EAGAIN to the caller."""
+    RECEIVED = 4
+    LOST = 5
+    """The simulation knows: this message will not reach this receiver (flag: cause)."""
+    IN_FLIGHT = 6
+    """The simulation found it in a pipe, batch or kernel buffer at the end."""
+    EVENT = 7
+
+
+class TraceFullError(Exception):
+    """A recorder has no room left: the limit on records was hit."""
+
+
+class Recorder:
+    """Appends records to a buffer (a ``bytearray`` that grows, or a shared mapping that does not).
+
+    The number of records stands in the first eight bytes of a mapping, so that its reader sees
+    whole records only; records follow from byte :data:`HEADER_BYTES` on.
+    """
+
+    HEADER_BYTES = 64
+
+    def __init__(self, buffer: Any = None, limit: int = 50_000_000) -> None:
+        self._buffer = bytearray(self.HEADER_BYTES + 4096 * RECORD_BYTES) if buffer is None else buffer
+        self._limit = limit
+        self._count = 0
+        self._end = self.HEADER_BYTES
+        self._last = len(self._buffer) - RECORD_BYTES
+        # One item of 8 bytes is stored in one piece, and three times faster than a pack_into.
+        self._header: Any = None if buffer is None else memoryview(buffer)[:8].cast("q")
+
+    def append(
+        self,
+        kind: int,
+        flag: int,
+        flow: int,
+        node: int,
+        peer: int,
+        seq: int,
+        time_ns: int,
+        other_ns: int,
+        size: int,
+        aux: int,
+    ) -> int:
+        """Write one record; give its byte offset, for :meth:`settle`.
+
+        Raises TraceFullError when there is no room.
+        """
+        return self.append_row(row_head(kind, flag, flow, node, peer), seq, time_ns, other_ns, size | aux << 32)
+
+    def append_row(self, head: int, seq: int, time_ns: int, other_ns: int, tail: int) -> int:
+        """As :meth:`append`, with ``head`` made by :func:`row_head` and ``tail`` = size | aux << 32.
+
+        Half the price: most of a row's head is the same for every message of a flow.
+        """
+        offset = self._end
+        if offset > self._last:
+            self._grow()
+        _ROW_PACK_INTO(self._buffer, offset, head, seq, time_ns, other_ns, tail)
+        self._end = offset + RECORD_BYTES
+        self._count = count = self._count + 1
+        if self._header is not None:
+            self._header[0] = count
+        return offset
+
+    def settle(self, offset: int, kind: int) -> None:
+        """Change the kind of a record, once its outcome is known."""
+        self._buffer[offset] = kind
+
+    def messages_since(self, count: int) -> bool:
+        """Whether anything but events was written after the first ``count`` records."""
+        kinds = self._buffer[self.HEADER_BYTES + count * RECORD_BYTES : self._end : RECORD_BYTES]
+        return any(kind != Kind.EVENT for kind in kinds)
+
+    def _grow(self) -> None:
+        if self._header is not None or self._count >= self._limit:
+            raise TraceFullError(f"the trace holds {self._count} records and may hold no more")
+        self._buffer.extend(bytes(min(len(self._buffer), 64 * 1024 * 1024)))
+        self._last = len(self._buffer) - RECORD_BYTES
+
+    def __len__(self) -> int:
+        return self._count
+
+    def records(self) -> npt.NDArray[Any]:
+        """A copy of what was written, shape (n,), dtype :data:`RECORD_DTYPE`."""
+        return read_records(self._buffer, self._count)
+
+
+def row_head(kind: int, flag: int, flow: int, node: int, peer: int) -> int:
+    """The first five columns of a record as one integer, for :meth:`Recorder.append_row`."""
+    return kind | flag << 8 | flow << 16 | node << 32 | peer << 48
+
+
+_ROW_PACK_INTO = struct.Struct("<QqqqQ").pack_into
+_COUNT = struct.Struct("<q")
+
+
+def read_records(buffer: Any, count: int | None = None) -> npt.NDArray[Any]:
+    """Records in a recorder's buffer, shape (n,), dtype :data:`RECORD_DTYPE`; a copy."""
+    if count is None:
+        count = int(_COUNT.unpack_from(buffer, 0)[0])
+    return np.frombuffer(buffer, dtype=RECORD_DTYPE, count=count, offset=Recorder.HEADER_BYTES).copy()
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All that one execution has left behind.
+
+    Attributes:
+        run_id: the run that was executed.
+        world: ``"sim"`` or ``"live"``.
+        nodes, flows: names; their positions are the ids in the records.
+        records: shape (n,), dtype :data:`RECORD_DTYPE`. A node's records stand in the order in
+            which they happened; in the simulation so do all.
+        end_ns: when the run was over, drain included.
+        limits_hit: sentences, one for each limit that the run has hit (empty: it was complete).
+        errors: node name to the text of the exception that ended its program.
+        violations: sentences of the twin's own checks (HWM, order, clock), simulation only.
+        environment: versions, machine, profile: whatever is needed to judge the figures.
+    """
+
+    run_id: str
+    world: str
+    nodes: tuple[str, ...]
+    flows: tuple[str, ...]
+    records: npt.NDArray[Any]
+    end_ns: int
+    limits_hit: tuple[str, ...] = ()
+    errors: Mapping[str, str] = field(default_factory=dict)
+    violations: tuple[str, ...] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
