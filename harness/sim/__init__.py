@@ -1,0 +1,1 @@
+"""The simulated world: a run executed on the twin, in virtual time."""

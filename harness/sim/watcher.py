@@ -1,0 +1,109 @@
+"""Writes the twin's truth into the trace: every loss with its cause, every connection event."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from harness.node import STAMP, STAMP_BYTES, STAMP_MAGIC
+from harness.run import SETTLE_NS
+from harness.topology import Topology
+from harness.trace import CAUSES, EVENTS, NONE, Kind, Recorder
+from harness.twin import Msg, Observer, SocketBase, Twin
+from harness.twin.pipe import Pipe
+
+_CAUSE = {cause: code for code, cause in enumerate(CAUSES)}
+_EVENT = {event: code for code, event in enumerate(EVENTS)}
+
+
+class Watcher(Observer):
+    """Knows which message is owed to whom, and what became of it."""
+
+    def __init__(self, topology: Topology, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._owed: list[tuple[int, ...]] = [
+            tuple(topology.node_id(name) for name in flow.receivers) if flow.delivery == "all" else ()
+            for flow in topology.flows
+        ]
+        self._present: dict[SocketBase, dict[int, int]] = {}
+        self._twin: Twin | None = None
+        self.violations: list[str] = []
+
+    def watch(self, twin: Twin) -> None:
+        """The world whose clock counts."""
+        self._twin = twin
+
+    def _now(self) -> int:
+        assert self._twin is not None
+        return self._twin.now_ns - SETTLE_NS
+
+    def _record(self, kind: int, flag: int, msg: Msg, peer: int) -> None:
+        body = msg.data
+        if len(body) < STAMP_BYTES or body[:4] != STAMP_MAGIC:
+            return  # not a message of a flow: nobody is owed it
+        _, sender, flow, seq, intended, _ = STAMP.unpack_from(body)
+        self._recorder.append(kind, flag, flow, sender, peer, seq, self._now(), intended, len(body), 0)
+
+    # -- what is lost ----------------------------------------------------------------------------
+
+    def lost(self, cause: str, msg: Msg, remote: SocketBase | None) -> None:
+        """A LOST record."""
+        self._record(Kind.LOST, _CAUSE[cause], msg, NONE if remote is None else remote.context.owner)
+
+    def published(self, socket: SocketBase, msg: Msg, matching: Collection[Pipe]) -> None:
+        """Whoever is owed the message and did not get a copy: no pipe, or no subscription (F65)."""
+        body = msg.data
+        if len(body) < STAMP_BYTES or body[:4] != STAMP_MAGIC:
+            return
+        owed = self._owed[STAMP.unpack_from(body)[2]]
+        if len(matching) >= len(owed):
+            return
+        reached = {pipe.remote.context.owner: None for pipe in matching if pipe.remote is not None}
+        present = self._present.get(socket, {})
+        for node in owed:
+            if node not in reached:
+                cause = "not_subscribed" if present.get(node) else "no_peer"
+                self._record(Kind.LOST, _CAUSE[cause], msg, node)
+
+    def under_way(self, twin: Twin) -> None:
+        """IN_FLIGHT records for all that is in a pipe, batch or kernel buffer at the end."""
+        for msg, reader in twin.census():
+            self._record(Kind.IN_FLIGHT, 0, msg, NONE if reader is None else reader.context.owner)
+
+    # -- what happens ----------------------------------------------------------------------------
+
+    def _event(self, name: str, node: int, peer: int = NONE, value: int = 0) -> None:
+        node = NONE if node < 0 else node
+        self._recorder.append(Kind.EVENT, _EVENT[name], NONE, node, peer, -1, self._now(), 0, 0, value)
+
+    def event(self, socket: SocketBase, name: str, value: int = 0) -> None:
+        """As a socket monitor would tell."""
+        self._event(name, socket.context.owner, NONE, value)
+
+    def attached(self, socket: SocketBase, pipe: Pipe) -> None:
+        """A socket knows a pipe from now on."""
+        peer = NONE if pipe.remote is None else pipe.remote.context.owner
+        present = self._present.setdefault(socket, {})
+        present[peer] = present.get(peer, 0) + 1
+        self._event("attached", socket.context.owner, peer)
+
+    def detached(self, socket: SocketBase, pipe: Pipe) -> None:
+        """A pipe is gone from a socket."""
+        peer = NONE if pipe.remote is None else pipe.remote.context.owner
+        present = self._present.setdefault(socket, {})
+        present[peer] = present.get(peer, 0) - 1
+        self._event("detached", socket.context.owner, peer)
+
+    def hwm_reached(self, pipe: Pipe) -> None:
+        """A pipe refused a message. The law: what is unread in it never exceeds the mark."""
+        unread = pipe.written_count - pipe.peer.read_count
+        if unread > pipe.hwm:
+            self.violation(f"a pipe with HWM {pipe.hwm} holds {unread} messages")
+        remote = pipe.remote
+        owner = getattr(pipe.owner, "context", None)
+        if owner is not None:
+            self._event("hwm_reached", owner.owner, NONE if remote is None else remote.context.owner, pipe.hwm)
+
+    def violation(self, sentence: str) -> None:
+        """A bug of the twin, shown on every run that has it."""
+        if len(self.violations) < 100:
+            self.violations.append(sentence)

@@ -1,0 +1,210 @@
+"""Execute a run in the simulated world."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from harness import __version__
+from harness.run import SETTLE_NS, Run, decode, load_program, program_options
+from harness.sim.node import SimNode
+from harness.sim.watcher import Watcher
+from harness.topology import Topology
+from harness.trace import EVENTS, NONE, Kind, Recorder, Trace, TraceFullError
+from harness.twin import Process, Twin
+from harness.twin.context import Context
+
+_FIRST_PORT = 5550
+_SLICE_NS = 100_000_000
+_QUIET_NS = 1_000_000_000
+
+
+class WallLimitError(Exception):
+    """The simulation took too much real time."""
+
+
+class SimWorld:
+    """The verbs of :class:`harness.world.World` on the twin."""
+
+    def __init__(self, twin: Twin, nodes: dict[str, SimNode], recorder: Recorder, topology: Topology) -> None:
+        self._twin = twin
+        self._nodes = nodes
+        self._recorder = recorder
+        self._topology = topology
+        self._fault = 0
+
+    def schedule(self, run: Run) -> None:
+        """Let each fault of the run make its plan. Raises ImportError, TypeError."""
+        for index, fault in enumerate(run.faults):
+            self._fault = index
+            module = importlib.import_module(f"harness.faults.{fault.kind}")
+            module.schedule(self, decode(module.Options, fault.options))
+
+    def at(self, time_ns: int, action: Callable[[], None]) -> None:
+        """Do ``action`` at that time after the start line."""
+        fault = self._fault
+
+        def act() -> None:
+            self._fault = fault
+            action()
+
+        self._twin.kernel.call_at(time_ns + SETTLE_NS, act)
+
+    def slow(self, node: str, factor: float) -> None:
+        """Work at that node takes ``factor`` times as long from now on."""
+        self._nodes[node].factor = factor
+        flag = EVENTS.index("fault_on" if factor != 1.0 else "fault_off")
+        now = self._twin.now_ns - SETTLE_NS
+        node_id = self._topology.node_id(node)
+        self._recorder.append(Kind.EVENT, flag, NONE, node_id, NONE, -1, now, 0, 0, self._fault)
+
+
+class _Execution:
+    """One run on one twin."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        topology = run.topology
+        self.recorder = Recorder()
+        self.watcher = Watcher(topology, self.recorder)
+        seed = int(run.rng("twin").integers(1 << 62))
+        self.twin = Twin(profile=run.profile, seed=seed, observer=self.watcher)
+        self.watcher.watch(self.twin)
+        self.twin.on_context = self._own
+        self.errors: dict[str, str] = {}
+        self.limits: list[str] = []
+        self._owners: dict[Process, int] = {}
+        self._contexts: dict[str, Any] = {}
+        flow_ids = {flow.name: index for index, flow in enumerate(topology.flows)}
+        addresses = {
+            end.name: f"tcp://127.0.0.1:{_FIRST_PORT + index}"
+            if end.transport == "tcp"
+            else f"{end.transport}://{end.name}"
+            for index, end in enumerate(topology.endpoints)
+        }
+        self.nodes = {
+            node.name: SimNode(
+                index, node.name, flow_ids, self.recorder, self.twin, addresses, run.rng(f"node.{node.name}")
+            )
+            for index, node in enumerate(topology.nodes)
+        }
+        self.processes: dict[str, Process] = {}
+
+    def _own(self, process: Process, context: Context) -> None:
+        context.owner = self._owners[process]
+
+    def start(self) -> None:
+        """Spawn all programs; those without a start time at once."""
+        for index, spec in enumerate(self.run.topology.nodes):
+            function, options_class = load_program(spec.program)
+            options = program_options(options_class, spec.options)
+            delay = 0 if spec.start_ns is None else spec.start_ns + SETTLE_NS
+            body = partial(self._play, spec.name, index, function, options)
+            process = self.twin.spawn(body, name=spec.name, delay_ns=delay)
+            self.processes[spec.name] = process
+            self._owners[process] = index
+
+    def _play(self, name: str, index: int, function: Callable[[Any, Any], None], options: Any) -> None:
+        node = self.nodes[name]
+        node.attach(node.zmq.Context())
+        self._event("started", index)
+        function(node, options)
+        self._event("finished", index)
+
+    def _event(self, name: str, index: int) -> None:
+        now = self.twin.now_ns - SETTLE_NS
+        self.recorder.append(Kind.EVENT, EVENTS.index(name), NONE, index, NONE, -1, now, 0, 0, 0)
+
+    # -- until all is delivered --------------------------------------------------------------------
+
+    def play(self) -> None:
+        """Load, then drain."""
+        run = self.run
+        kernel = self.twin.kernel
+        kernel.run_until(run.duration_ns + SETTLE_NS)
+        limit = run.duration_ns + SETTLE_NS + run.drain_limit_ns
+        quiet_since = kernel.now_ns
+        records = len(self.recorder)
+        while kernel.has_more():
+            if kernel.now_ns >= limit:
+                self.limits.append(f"the drain was cut off after {run.drain_limit_ns / 1e9:g} s with work left to do")
+                return
+            kernel.run_until(min(limit, kernel.now_ns + _SLICE_NS))
+            if self.recorder.messages_since(records):
+                quiet_since = kernel.now_ns
+            elif kernel.now_ns - quiet_since >= _QUIET_NS and not self._under_way():
+                return  # only timers are left, a reconnecting peer's for example
+            records = len(self.recorder)
+
+    def _under_way(self) -> bool:
+        return next(iter(self.twin.census()), None) is not None
+
+    def finish(self) -> Trace:
+        """Count what is still under way, end all programs, hand over the trace."""
+        self.watcher.under_way(self.twin)
+        end_ns = self.twin.now_ns - SETTLE_NS
+        records = self.recorder.records()
+        for name, process in self.processes.items():
+            if process.error is not None:
+                self.errors[name] = process.error_text
+            process.error = None
+        for process in self.processes.values():
+            process.end()
+        topology = self.run.topology
+        return Trace(
+            run_id=self.run.id,
+            world="sim",
+            nodes=tuple(node.name for node in topology.nodes),
+            flows=tuple(flow.name for flow in topology.flows),
+            records=records,
+            end_ns=end_ns,
+            limits_hit=tuple(self.limits),
+            errors=self.errors,
+            violations=tuple(self.watcher.violations),
+            environment={"harness": __version__, "profile": self.run.profile, "seed": self.run.seed},
+        )
+
+
+def execute(run: Run) -> Trace:
+    """Simulate a run; the same run gives the same trace to the byte.
+
+    A limit that is hit (records, drain, real time) is named in ``Trace.limits_hit``; a program that
+    fails is named in ``Trace.errors``. Raises ImportError, AttributeError, TypeError when a program
+    or its options cannot be loaded.
+    """
+    execution = _Execution(run)
+    world = SimWorld(execution.twin, execution.nodes, execution.recorder, run.topology)
+    world.schedule(run)
+    execution.start()
+    try:
+        with _wall_limit(run.wall_limit_ns):
+            execution.play()
+    except WallLimitError:
+        execution.limits.append(f"the simulation took more than {run.wall_limit_ns / 1e9:g} s of real time")
+    except TraceFullError as error:
+        execution.limits.append(str(error))
+    return execution.finish()
+
+
+@contextmanager
+def _wall_limit(limit_ns: int) -> Iterator[None]:
+    # The alarm only ends a run that would not end by itself; no result depends on when it comes.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def expired(_signum: int, _frame: Any) -> None:
+        raise WallLimitError
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.setitimer(signal.ITIMER_REAL, limit_ns / 1e9)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,153 @@
+"""The twin: libzmq in virtual time, under pyzmq's own front end.
+
+Usable on its own::
+
+    from harness.twin import Twin
+
+    twin = Twin(seed=1)
+
+    def program():
+        context = twin.zmq.Context()
+        push, pull = context.socket(twin.zmq.PUSH), context.socket(twin.zmq.PULL)
+        pull.bind("inproc://work")
+        push.connect("inproc://work")
+        push.send(b"hello")
+        print(pull.recv(), twin.now_ns)
+
+    twin.spawn(program)
+    twin.run()
+
+What it models and what not: ``docs/model.md``. The facts it obeys are cited as F1 to F237.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.twin.context import Context
+from harness.twin.costs import Costs
+from harness.twin.front_end import front_end, run_source
+from harness.twin.kernel import Kernel, NotInSimulationError, Process, SimulatedExit
+from harness.twin.msg import DATA, Msg
+from harness.twin.network import Network
+from harness.twin.observer import Observer
+from harness.twin.options import NotSimulatedYet
+from harness.twin.pipe import Pipe
+from harness.twin.socket_base import SocketBase
+
+__all__ = [
+    "Msg",
+    "NotInSimulationError",
+    "NotSimulatedYet",
+    "Observer",
+    "Process",
+    "SimulatedExit",
+    "SocketBase",
+    "Twin",
+    "run_file",
+]
+
+
+class Twin:
+    """A simulated machine with its simulated processes; virtual time starts at ``start_ns``.
+
+    Args:
+        profile: what things cost on the machine (name or path); None is the shipped default.
+        seed: all delays are drawn from it.
+        observer: is told what is lost and what happens.
+        start_ns: virtual time at the start, in ns.
+    """
+
+    def __init__(
+        self, profile: str | None = None, seed: int = 0, observer: Observer | None = None, start_ns: int = 0
+    ) -> None:
+        self.kernel = Kernel(start_ns)
+        self.kernel.world = self
+        self.costs = Costs(profile, seed)
+        self.observer = observer or Observer()
+        self.network = Network()
+        self._contexts: list[Context] = []
+        self.on_context: Callable[[Process, Context], None] | None = None
+
+    @property
+    def zmq(self) -> Any:
+        """pyzmq's front end on this library (a module)."""
+        return front_end().load("zmq")
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time in ns."""
+        return self.kernel.now_ns
+
+    def spawn(self, function: Callable[..., Any], *args: Any, name: str = "", delay_ns: int = 0) -> Process:
+        """Start ``function(*args)`` as a simulated process ``delay_ns`` from now."""
+        return self.kernel.spawn(function, *args, name=name, delay_ns=delay_ns)
+
+    def sleep_ns(self, duration_ns: int) -> None:
+        """The running process sleeps that long. Raises NotInSimulationError."""
+        self.kernel.running()
+        self.kernel.spend(duration_ns)
+
+    def run(self, until_ns: int | None = None) -> None:
+        """Go on until nothing is left to happen, or until then.
+
+        Raises whatever a simulated process died of.
+        """
+        self.kernel.run_until(until_ns)
+        for process in self.kernel.processes:
+            if process.error is not None:
+                error, process.error = process.error, None
+                raise error
+
+    def context(self, process: Process, io_threads: int) -> Context:
+        """A new context for a simulated process (the backend calls this)."""
+        context = Context(self.kernel, self.costs, self.observer, self.network, io_threads)
+        self._contexts.append(context)
+        if self.on_context is not None:
+            self.on_context(process, context)
+        return context
+
+    def census(self) -> Iterator[tuple[Msg, SocketBase | None]]:
+        """Messages under way (their last frame), each with the socket it is under way to."""
+        seen: dict[int, None] = {}
+        for context in self._contexts:
+            for pipe in context.inproc.pending_pipes():
+                yield from _unread(pipe, None, seen)
+            for socket in context.sockets:
+                for msg in socket.prefetched():
+                    if not msg.more:
+                        yield msg, socket
+                for pipe in socket.pipes:
+                    yield from _unread(pipe, socket, seen)
+                    yield from _unread(pipe.peer, pipe.remote, seen)
+                for session in socket.sessions:
+                    if session.pipe is not None:
+                        yield from _unread(session.pipe, session.remote, seen)
+                        yield from _unread(session.pipe.peer, socket, seen)
+                    if session.engine is not None:
+                        for msg in session.engine.coming_in():
+                            if msg.kind == DATA and not msg.more:
+                                yield msg, socket
+
+
+def _unread(pipe: Pipe, reader: SocketBase | None, seen: dict[int, None]) -> Iterator[tuple[Msg, SocketBase | None]]:
+    queue = pipe.in_queue
+    if queue is None or id(queue) in seen:
+        return
+    seen[id(queue)] = None
+    for msg in queue.frames:
+        if msg.kind == DATA and not msg.more:
+            yield msg, reader
+
+
+def run_file(path: str | Path, *, seed: int = 0, until_ns: int | None = None) -> Twin:
+    """Run a file of plain pyzmq, unmodified, as one simulated process; give the world it ran in.
+
+    Raises whatever the program raises.
+    """
+    twin = Twin(seed=seed)
+    twin.spawn(run_source, path, name=str(path))
+    twin.run(until_ns)
+    return twin

@@ -1,0 +1,137 @@
+"""A context: one simulated process's I/O thread, sockets and inproc names."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Final, Protocol
+
+from harness.twin.costs import Costs
+from harness.twin.errors import TwinError
+from harness.twin.io_thread import IoThread
+from harness.twin.kernel import Kernel, Process
+from harness.twin.observer import Observer
+from harness.twin.options import NotSimulatedYet
+from harness.twin.random_sequence import RandSequence
+from harness.twin.sockets import make_socket
+from harness.twin.transport.inproc import Inproc
+from harness.twin.transport.stream import Stream
+
+if TYPE_CHECKING:
+    from harness.twin.network import Network
+    from harness.twin.socket_base import SocketBase
+
+_KNOWN: Final = ("udp", "pgm", "epgm", "norm", "ws", "wss", "tipc", "vmci", "vsock")
+
+MAX_SOCKETS: Final = 1023
+"""ZMQ_MAX_SOCKETS by default."""
+
+
+class Endpoint(Protocol):
+    """What bind or connect has opened."""
+
+    def close(self, linger_ms: int) -> None:
+        """Undo it."""
+
+
+class Transport(Protocol):
+    """How sockets of one context get pipes."""
+
+    def bind(self, socket: SocketBase, rest: str) -> tuple[str, Endpoint]:
+        """Listen: the full address, and what can be closed. Raises TwinError."""
+
+    def connect(self, socket: SocketBase, rest: str) -> Endpoint:
+        """Connect. Raises TwinError."""
+
+
+class Context:
+    """All that sockets of one simulated process share.
+
+    Args:
+        io_threads: 1, or 0 for inproc alone (F201); more are not simulated yet.
+    """
+
+    def __init__(self, kernel: Kernel, costs: Costs, observer: Observer, network: Network, io_threads: int = 1) -> None:
+        if io_threads < 0:
+            raise TwinError(errno.EINVAL)
+        if io_threads > 1:
+            raise NotSimulatedYet(f"a context with {io_threads} I/O threads")
+        self.kernel = kernel
+        self.costs = costs
+        self.observer = observer
+        self.io_threads = [IoThread(kernel, costs) for _ in range(io_threads)]
+        self.random = RandSequence()
+        self.sockets: dict[SocketBase, None] = {}
+        self.owner = -1
+        """Whoever uses the twin may note here whose context this is."""
+        self.max_sockets = MAX_SOCKETS
+        self.blocky = True
+        self.terminating = False
+        self.closed = False
+        self._waiter: tuple[Process, int] | None = None
+        self.inproc = Inproc(self)
+        self.transports: Final[dict[str, Transport]] = {
+            "inproc": self.inproc,
+            "tcp": Stream("tcp", self, network),
+            "ipc": Stream("ipc", self, network),
+        }
+
+    def socket(self, type_number: int) -> SocketBase:
+        """A new socket. Raises TwinError (EINVAL, EMFILE, ETERM), NotSimulatedYet."""
+        if self.terminating:
+            raise TwinError(156384765)
+        open_now = sum(1 for socket in self.sockets if not socket.closed)
+        if open_now >= self.max_sockets:
+            raise TwinError(errno.EMFILE)
+        socket = make_socket(type_number, self)
+        if not self.blocky:
+            socket.options.linger = 0  # F164
+        self.sockets[socket] = None
+        return socket
+
+    def io_thread(self) -> IoThread:
+        """The thread for a new connection. Raises TwinError (EMTHREAD) without I/O threads (F201)."""
+        if not self.io_threads:
+            raise TwinError(156384766)
+        return self.io_threads[0]
+
+    @staticmethod
+    def parse(address: str) -> tuple[str, str]:
+        """Transport and the rest. Raises TwinError (EINVAL, EPROTONOSUPPORT), NotSimulatedYet."""
+        transport, separator, rest = address.partition("://")
+        if not separator or not transport or not rest:
+            raise TwinError(errno.EINVAL)
+        if transport in _KNOWN:
+            raise NotSimulatedYet(f"transport {transport}")
+        if transport not in ("inproc", "tcp", "ipc"):
+            raise TwinError(errno.EPROTONOSUPPORT)
+        return transport, rest
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def term(self) -> None:
+        """Make blocked calls return ETERM, then wait until all sockets are closed and sent (F171)."""
+        if self.closed:
+            return
+        self.terminating = True
+        for socket in list(self.sockets):
+            if not socket.closed:
+                socket.terminate_waits()
+        kernel = self.kernel
+        while not self._ended():
+            process = kernel.running()
+            self._waiter = (process, process.token)
+            kernel.block()
+        self.closed = True
+
+    def check_ended(self) -> None:
+        """A socket was closed or a connection has ended: forget it; maybe term can return."""
+        for socket in list(self.sockets):
+            if socket.closed and not socket.pipes and not socket.sessions:
+                del self.sockets[socket]
+        if self._waiter is not None and self._ended():
+            process, token = self._waiter
+            self._waiter = None
+            self.kernel.wake(process, token, self.kernel.lag_ns)
+
+    def _ended(self) -> bool:
+        return not self.sockets

@@ -1,0 +1,342 @@
+"""The stream engine: speaks ZMTP over one connection, batches out, decodes in.
+
+Theory of operation. Outwards: when the kernel takes bytes, or at once when a message comes while the
+engine was idle (a speculative write, F193), the engine pulls messages from its session until a batch
+of 8192 bytes is full or the pipe is empty, and writes it with one call; a new batch is started only
+when the last has been written wholly (F15, F16, F195). Inwards: one read of at most 8192 bytes (or
+the whole rest of a large body) a turn, all complete messages pushed, one flush (F17, F18). When the
+pipe is full the engine parks one message and stops reading (F20) until credit restarts it (F197).
+
+The handshake is ZMTP 3 with the NULL mechanism: the greeting in three dependent pieces, then READY
+both ways (F177-F180).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from harness.twin.msg import HANDSHAKE, ROUTING_ID, Msg
+
+if TYPE_CHECKING:
+    from harness.twin.flow import Flow
+    from harness.twin.io_thread import IoThread
+    from harness.twin.session import Session
+
+BATCH_BYTES: Final = 8192
+"""out_batch_size and in_batch_size (F15, F17)."""
+
+SIGNATURE: Final = Msg(b"S" * 10, kind=HANDSHAKE)
+VERSION: Final = Msg(b"V", kind=HANDSHAKE)
+GREETING_REST: Final = Msg(b"G" * 53, kind=HANDSHAKE)
+
+_COMPATIBLE: Final = {
+    "PUB": ("SUB", "XSUB"),
+    "XPUB": ("SUB", "XSUB"),
+    "SUB": ("PUB", "XPUB"),
+    "XSUB": ("PUB", "XPUB"),
+    "PUSH": ("PULL",),
+    "PULL": ("PUSH",),
+    "REQ": ("REP", "ROUTER"),
+    "REP": ("REQ", "DEALER"),
+    "DEALER": ("REP", "DEALER", "ROUTER"),
+    "ROUTER": ("REQ", "DEALER", "ROUTER"),
+    "PAIR": ("PAIR",),
+}
+"""Which socket types may talk (F184; RFC 28-31)."""
+
+
+def _ready(session: Session) -> Msg:
+    size = 2 + 6 + 16 + len(session.socket.type_name)
+    if session.socket.type_name in ("REQ", "DEALER", "ROUTER"):
+        size += 13 + len(session.socket.routing_id)
+    return Msg(b"R" * size, kind=HANDSHAKE)
+
+
+class Engine:
+    """One end of one stream connection."""
+
+    __slots__ = (
+        "_body_seen",
+        "_cut_bytes",
+        "_handshake_out",
+        "_in",
+        "_input_stopped",
+        "_io",
+        "_out",
+        "_out_bytes",
+        "_output_stopped",
+        "_parked",
+        "_queued",
+        "_ready",
+        "_ready_received",
+        "_ready_sent",
+        "_session",
+        "far",
+    )
+
+    def __init__(self, io: IoThread, out: Flow, into: Flow) -> None:
+        self._io = io
+        self._out = out
+        self._in = into
+        self._session: Session | None = None
+        self.far: Engine = self  # set by connect_engines
+        out.sender = self
+        into.receiver = self
+        # Outwards: bytes of the present batch that are not written yet, and bytes of a message
+        # that is cut at a batch boundary.
+        self._out_bytes = 0
+        self._cut_bytes = 0
+        self._output_stopped = True
+        self._handshake_out: deque[Msg] = deque()
+        # Inwards.
+        self._input_stopped = False
+        self._parked: Msg | None = None
+        self._queued = False
+        self._body_seen = False
+        # Handshake.
+        self._ready = False
+        self._ready_sent = False
+        self._ready_received = False
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def plug(self, session: Session) -> None:
+        """Start to speak for ``session``: the first ten bytes go at once (F177)."""
+        self._session = session
+        self._say(SIGNATURE)
+        self.data_coming()
+
+    def close(self) -> None:
+        """The session ends the connection: the unwritten batch is lost, kernel data goes on (F166, F168)."""
+        session, self._session = self._session, None
+        if session is not None:
+            self._leave(session)
+
+    def _failed(self, protocol: bool) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            self._leave(session)
+            session.engine_error(protocol)
+
+    def _leave(self, session: Session) -> None:
+        out = self._out
+        unwritten = self._out_bytes + self._cut_bytes
+        written = out.loaded - unwritten
+        while unwritten and out.frames and out.frames[-1][0] > written:
+            session.lost_on_wire(out.frames.pop()[1], session.remote)
+        self._out_bytes = self._cut_bytes = 0
+        # Nobody reads on this side any more: what is still coming in is lost, parked included.
+        for msg in self.coming_in():
+            session.lost_on_wire(msg, session.socket)
+        self._parked = None
+        self._in.frames.clear()
+        self._in.broken = True
+        if self.far._session is None:
+            for msg in out.under_way():
+                session.lost_on_wire(msg, session.remote)
+            out.frames.clear()
+        out.close()
+
+    # -- outwards ------------------------------------------------------------------------------
+
+    def restart_output(self) -> None:
+        """There is something to send again: write without asking the poller (F193)."""
+        if self._session is None:
+            return
+        self._output_stopped = False
+        self._write_turn()
+
+    def writable_again(self) -> None:
+        """The kernel takes bytes again."""
+        self._io.poll_out(self)
+
+    def out_event(self) -> None:
+        """The poller says writable."""
+        if self._session is None or self._output_stopped:
+            return
+        self._write_turn()
+
+    def _write_turn(self) -> None:
+        if self._out_bytes == 0:
+            emptied = self._encode()
+            if self._out_bytes == 0:
+                self._output_stopped = True
+                return
+        else:
+            emptied = False
+        costs = self._io.costs
+        out = self._out
+        self._io.kernel.lag_ns += costs.write_call_ns
+        self._out_bytes -= out.write(self._out_bytes)
+        if emptied and self._out_bytes == 0 and self._cut_bytes == 0:
+            # The next writable event would find nothing and stop output polling (F194); the pipe
+            # was seen empty, so whatever comes now comes with a command anyway.
+            self._output_stopped = True
+        elif out.writable():
+            self._io.poll_out(self)
+        else:
+            out.wants_out = True
+
+    def _encode(self) -> bool:
+        """Fill a batch; whether the source was found empty."""
+        kernel = self._io.kernel
+        costs = self._io.costs
+        out = self._out
+        size = self._cut_bytes
+        self._cut_bytes = 0
+        if size >= BATCH_BYTES:
+            self._out_bytes = size  # the rest of a large message goes alone, by pointer (F16)
+            return False
+        emptied = False
+        while size < BATCH_BYTES:
+            msg = self._pull()
+            if msg is None:
+                emptied = True
+                break
+            wire = msg.wire_bytes()
+            out.load(msg, wire)
+            kernel.lag_ns += costs.encode_ns(wire)
+            size += wire
+        if size > BATCH_BYTES:
+            self._cut_bytes = size - BATCH_BYTES
+            size = BATCH_BYTES
+        self._out_bytes = size
+        return emptied
+
+    def _pull(self) -> Msg | None:
+        if self._handshake_out:
+            msg = self._handshake_out.popleft()
+            if msg.data[0] == 82:  # "R", READY
+                self._ready_sent = True
+                if self._ready_received:
+                    self._mechanism_ready()
+            return msg
+        return self._session.pull_msg() if self._ready and self._session is not None else None
+
+    def _say(self, msg: Msg) -> None:
+        self._handshake_out.append(msg)
+        if self._output_stopped:
+            self.restart_output()
+
+    # -- inwards -------------------------------------------------------------------------------
+
+    def data_coming(self) -> None:
+        """Bytes, or the end, are under way to this end's kernel."""
+        if self._queued or self._input_stopped or self._session is None:
+            return
+        time_ns = self._in.readable_ns()
+        if time_ns >= 0:
+            self._queued = True
+            self._io.poll_in(self, time_ns)
+
+    def in_event(self) -> None:
+        """The poller says readable."""
+        self._queued = False
+        if self._session is None or self._input_stopped:
+            return
+        self._read_turn()
+        self.data_coming()
+
+    def _read_turn(self) -> None:
+        into = self._in
+        limit = BATCH_BYTES
+        if self._body_seen and into.frames:
+            # The header of the frame at the front was decoded: its body is read in one go (F18).
+            limit = max(BATCH_BYTES, into.frames[0][0] - into.read_offset)
+        costs = self._io.costs
+        kernel = self._io.kernel
+        kernel.lag_ns += costs.read_call_ns
+        size = into.read(limit)
+        if size == 0:
+            if into.at_end():
+                self._failed(protocol=False)
+            return
+        kernel.lag_ns += costs.decode_bytes_ns(size)
+        self._decode()
+        if self._session is not None:
+            self._session.flush()
+
+    def _decode(self) -> bool:
+        """Hand on all frames that were read; False when the pipe is full."""
+        into = self._in
+        frames = into.frames
+        end = into.read_offset
+        kernel = self._io.kernel
+        decode_ns = self._io.costs.decode_ns
+        while frames and frames[0][0] <= end:
+            msg = frames.popleft()[1]
+            kernel.lag_ns += decode_ns
+            if msg.kind == HANDSHAKE:
+                self._handshake(msg)
+                if self._session is None:
+                    return True
+            elif not self._session.push_msg(msg):  # type: ignore[union-attr]
+                self._parked = msg
+                self._input_stopped = True
+                return False
+        self._body_seen = bool(frames) and frames[0][0] - frames[0][1].wire_bytes() < end
+        return True
+
+    def restart_input(self) -> None:
+        """There is room in the pipe: parked message, rest of the buffer, one more read (F197)."""
+        if not self._input_stopped or self._session is None or self._parked is None:
+            return
+        if not self._session.push_msg(self._parked):
+            self._session.flush()
+            return
+        self._parked = None
+        if not self._decode():
+            self._session.flush()
+            return
+        self._input_stopped = False
+        self._session.flush()
+        self._read_turn()
+        self.data_coming()
+
+    def coming_in(self) -> list[Msg]:
+        """Frames on their way to this end: far batch, kernels, wire, and the one that is parked."""
+        return [*self.parked(), *self._in.under_way()]
+
+    def parked(self) -> list[Msg]:
+        """The message that waits for room, if any."""
+        return [] if self._parked is None else [self._parked]
+
+    # -- handshake -------------------------------------------------------------------------------
+
+    def _handshake(self, msg: Msg) -> None:
+        step = msg.data[:1]
+        session = self._session
+        assert session is not None
+        if step == b"S":
+            self._say(VERSION)
+        elif step == b"V":
+            self._say(GREETING_REST)
+        elif step == b"G":
+            self._say(_ready(session))
+        else:
+            far = self.far._session
+            far_type = far.socket.type_name if far is not None else session.socket.type_name
+            if far is not None and far_type not in _COMPATIBLE[session.socket.type_name]:
+                self._failed(protocol=True)
+                return
+            self._ready_received = True
+            if self._ready_sent:
+                self._mechanism_ready()
+                if self._session is not None and self._output_stopped:
+                    self.restart_output()
+
+    def _mechanism_ready(self) -> None:
+        session = self._session
+        assert session is not None
+        self._ready = True
+        far = self.far._session
+        session.engine_ready(far)
+        if session.socket.receives_routing_id and far is not None:
+            session.push_msg(Msg(far.routing_id, kind=ROUTING_ID))
+            session.flush()
+
+
+def connect_engines(first: Engine, second: Engine) -> None:
+    """Tell both ends of a connection of each other."""
+    first.far, second.far = second, first

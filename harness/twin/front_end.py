@@ -1,0 +1,124 @@
+"""A second copy of pyzmq's front end, beside the real one, on the simulated library.
+
+pyzmq's front end is plain Python that asks a backend module for a dozen names. This loader runs its
+source once more, in modules of our own that never enter ``sys.modules``: each is given its own
+``__import__``, which answers ``zmq`` and ``zmq.*`` with the copy and everything else as usual. So a
+program can hold both libraries at once, and a late ``from zmq import ...`` inside the front end
+finds its own kind.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import types
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.twin import backend
+
+_ROOT = "zmq"
+
+
+class FrontEnd:
+    """Loads modules of pyzmq for itself."""
+
+    def __init__(self) -> None:
+        spec = importlib.machinery.PathFinder.find_spec(_ROOT, sys.path)
+        if spec is None or not spec.submodule_search_locations:
+            raise ImportError("pyzmq is not installed")
+        self._root = Path(next(iter(spec.submodule_search_locations)))
+        self.modules: dict[str, types.ModuleType] = {}
+
+    def load(self, name: str) -> types.ModuleType:
+        """The module of that full name, run once. Raises ModuleNotFoundError."""
+        module = self.modules.get(name)
+        if module is not None:
+            return module
+        parent, _, child = name.rpartition(".")
+        if parent:
+            self.load(parent)
+            if name in self.modules:
+                return self.modules[name]
+        module = self._make(name)
+        self.modules[name] = module
+        try:
+            code = Path(str(module.__file__)).read_bytes()
+            exec(compile(code, str(module.__file__), "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+        except BaseException:
+            self.modules.pop(name, None)
+            raise
+        if parent:
+            setattr(self.modules[parent], child, module)
+        return module
+
+    def _make(self, name: str) -> types.ModuleType:
+        path = self._root.joinpath(*name.split(".")[1:])
+        package = path.is_dir()
+        file = path / "__init__.py" if package else path.with_suffix(".py")
+        if not file.is_file():
+            raise ModuleNotFoundError(f"No module named {name!r} on the simulated library", name=name)
+        module = types.ModuleType(name)
+        module.__file__ = str(file)
+        module.__package__ = name if package else name.rpartition(".")[0]
+        if package:
+            module.__path__ = [str(path)]
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self.import_}
+        return module
+
+    def import_(
+        self, name: str, globals_: Any = None, locals_: Any = None, fromlist: Any = (), level: int = 0
+    ) -> types.ModuleType:
+        """``__import__`` for these modules and for programs that shall meet the simulated library."""
+        full = name
+        if level:
+            base = (globals_ or {}).get("__package__") or ""
+            base = base.rsplit(".", level - 1)[0] if level > 1 else base
+            full = f"{base}.{name}" if name else base
+        if full != _ROOT and not full.startswith(_ROOT + "."):
+            return builtins.__import__(name, globals_, locals_, fromlist, level)
+        module = self.load(full)
+        if not fromlist:
+            return module if level else self.load(_ROOT)
+        if hasattr(module, "__path__"):
+            for item in fromlist:
+                if item != "*" and not hasattr(module, item):
+                    # When it is no module, the import statement itself says what is missing.
+                    with contextlib.suppress(ModuleNotFoundError):
+                        self.load(f"{full}.{item}")
+        return module
+
+
+@cache
+def front_end() -> FrontEnd:
+    """The one copy of this process, loaded at first use."""
+    loader = FrontEnd()
+    before = os.environ.get("PYZMQ_BACKEND")
+    os.environ["PYZMQ_BACKEND"] = backend.__name__
+    try:
+        module = loader.load(_ROOT)
+    finally:
+        if before is None:
+            del os.environ["PYZMQ_BACKEND"]
+        else:
+            os.environ["PYZMQ_BACKEND"] = before
+    backend.use_front(module)
+    return loader
+
+
+def run_source(path: str | Path) -> None:
+    """Run a file of plain pyzmq; its ``import zmq`` finds the simulated library.
+
+    Call it inside a simulated process. Raises whatever the program raises.
+    """
+    file = Path(path)
+    code = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
+    module = types.ModuleType("__main__")
+    module.__file__ = str(file)
+    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": front_end().import_}
+    exec(code, module.__dict__)  # noqa: S102 - running the user's program is the purpose

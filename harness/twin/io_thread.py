@@ -1,0 +1,118 @@
+"""The I/O thread of a simulated context: a mailbox, a poller, and the time that its work takes.
+
+Theory of operation. The thread sleeps until something concerns it: a command in its mailbox, bytes
+that arrive, or a kernel buffer that takes bytes again. It then wakes (after a drawn delay) and does
+a *turn*: all commands (F60), then each ready connection, output before input (F191, F192). A turn
+happens at one instant of the event queue; what it costs is booked in ``kernel.lag_ns``, stamps what
+leaves it, and keeps the thread busy for so long before its next turn.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
+
+from harness.twin.kernel import NEVER_NS, Kernel
+
+if TYPE_CHECKING:
+    from harness.twin.costs import Costs
+    from harness.twin.engine import Engine
+
+
+class IoThread:
+    """One I/O thread; engines and sessions live on it."""
+
+    __slots__ = (
+        "_busy_until_ns",
+        "_in_turn",
+        "_mailbox",
+        "_order",
+        "_readable",
+        "_turn_ns",
+        "_writable",
+        "costs",
+        "kernel",
+    )
+
+    def __init__(self, kernel: Kernel, costs: Costs) -> None:
+        self.kernel = kernel
+        self.costs = costs
+        self._mailbox: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self._readable: list[tuple[int, int, Engine]] = []
+        self._writable: list[Engine] = []
+        self._order = 0
+        self._turn_ns = NEVER_NS
+        self._busy_until_ns = 0
+        self._in_turn = False
+
+    def post(self, command: Callable[[Any], None], argument: Any) -> None:
+        """Put a command into the mailbox; it takes effect in the thread's next turn (F28)."""
+        self._mailbox.append((command, argument))
+        if self._in_turn:
+            return
+        kernel = self.kernel
+        if self._turn_ns == NEVER_NS:
+            if self._busy_until_ns <= kernel.now_ns:
+                # The mailbox slept: its signaler is written, which costs the poster a system call.
+                kernel.lag_ns += self.costs.signal_ns
+            self._schedule(kernel.now_ns + kernel.lag_ns, self.costs.io_wake)
+        elif self._turn_ns > kernel.now_ns:
+            # Asleep until bytes arrive, or about to run: a command may come sooner.
+            self._schedule(kernel.now_ns + kernel.lag_ns, self.costs.io_wake)
+
+    def at(self, time_ns: int, command: Callable[[Any], None], argument: Any) -> None:
+        """A timer of this thread: do ``command`` in the turn that is due then (F200)."""
+        self.kernel.call_at(time_ns, lambda: self.post(command, argument))
+
+    def poll_in(self, engine: Engine, time_ns: int) -> None:
+        """``engine`` has something to read from that time on."""
+        self._order += 1
+        heappush(self._readable, (time_ns, self._order, engine))
+        if not self._in_turn:
+            self._schedule(time_ns, self.costs.readable_wake)
+
+    def poll_out(self, engine: Engine) -> None:
+        """``engine`` can write now and wants to."""
+        self._writable.append(engine)
+        if not self._in_turn:
+            self._schedule(self.kernel.now_ns + self.kernel.lag_ns, self.costs.readable_wake)
+
+    def _schedule(self, time_ns: int, wake: Callable[[], int]) -> None:
+        busy = self._busy_until_ns
+        # A busy thread looks at its poller when it is done; a sleeping one has to be woken.
+        due = busy if busy > time_ns else time_ns + wake()
+        if due < self._turn_ns:
+            self._turn_ns = due
+            self.kernel.call_at(due, self._turn)
+
+    def _turn(self) -> None:
+        kernel = self.kernel
+        now = kernel.now_ns
+        if now != self._turn_ns:
+            return  # an earlier turn has taken its place
+        self._turn_ns = NEVER_NS
+        self._in_turn = True
+        mailbox = self._mailbox
+        while mailbox:
+            command, argument = mailbox.popleft()
+            command(argument)
+        if self._writable:
+            writable, self._writable = self._writable, []
+            for engine in writable:
+                engine.out_event()
+        readable = self._readable
+        while readable and readable[0][0] <= now:
+            heappop(readable)[2].in_event()
+        self._in_turn = False
+        self._busy_until_ns = done = now + kernel.lag_ns
+        kernel.lag_ns = 0
+        if mailbox or self._writable:
+            self._schedule(done, _no_delay)
+        elif readable:
+            self._schedule(readable[0][0], self.costs.readable_wake)
+
+
+def _no_delay() -> int:
+    return 0

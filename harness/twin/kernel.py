@@ -1,0 +1,238 @@
+"""The clock of the simulated world: SimPy's event queue, integer nanoseconds, greenlets.
+
+Theory of operation. A :class:`Kernel` is a ``simpy.Environment``: SimPy's own events and processes
+run in it unchanged. The twin itself needs two things that SimPy's event objects are too dear for
+(a bare event costs 2 us): *calls* (a function at a time) and *simulated processes* (a greenlet in
+which an ordinary blocking program runs). Both go straight into SimPy's queue, so that all that
+happens is ordered by SimPy's key: time, priority, order of insertion. Hence a run replays exactly.
+
+A simulated process spends virtual time in :meth:`Kernel.spend` and blocks in :meth:`Kernel.block`.
+When nothing else is due before the time it would wake, the clock is moved on without leaving the
+greenlet: the outcome is the same, since no other event could have come between.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+import greenlet
+import simpy
+from simpy.events import NORMAL, Event
+
+NEVER_NS = 1 << 62
+"""Later than any time in a simulation."""
+
+
+class SimulatedExit(BaseException):
+    """Thrown into a simulated process to end it; not an ``Exception``, so programs let it pass."""
+
+
+class NotInSimulationError(RuntimeError):
+    """A call that needs a simulated process was made outside one."""
+
+
+class Process:
+    """An ordinary blocking program in a greenlet of its own.
+
+    Attributes:
+        name: for people.
+        error: the exception that ended the program, else None.
+        finished: whether the program has returned, failed or been ended.
+    """
+
+    __slots__ = (
+        "_args",
+        "_function",
+        "_greenlet",
+        "error",
+        "error_text",
+        "finished",
+        "kernel",
+        "name",
+        "on_exit",
+        "token",
+    )
+
+    def __init__(self, kernel: Kernel, function: Callable[..., Any], args: tuple[Any, ...], name: str) -> None:
+        self.kernel = kernel
+        self._function = function
+        self._args = args
+        self._greenlet = greenlet.greenlet(self._main, parent=kernel.hub)
+        self._greenlet.process = self
+        self.name = name
+        self.error: BaseException | None = None
+        self.error_text = ""
+        self.finished = False
+        self.on_exit: Callable[[], None] | None = None
+        # A process waits for one thing at a time; the token tells a wake-up that is still
+        # wanted from one that belongs to an earlier wait.
+        self.token = 0
+
+    def _main(self) -> None:
+        try:
+            self._function(*self._args)
+        except (SimulatedExit, SystemExit):
+            pass
+        except greenlet.GreenletExit:
+            raise
+        except BaseException as error:  # a program may die of anything; the run reports it
+            self.error = error
+            self.error_text = "".join(traceback.format_exception(error)[-4:])
+        finally:
+            self.finished = True
+        if self.on_exit is not None:
+            self.on_exit()
+
+    def resume(self) -> None:
+        """Go on with the program; the kernel calls this."""
+        if self.finished:
+            return
+        kernel = self.kernel
+        before = kernel.current
+        kernel.current = self
+        self._greenlet.switch()
+        kernel.current = before
+
+    def end(self) -> None:
+        """End the program where it waits, as a signal would: its ``finally`` blocks run."""
+        if self.finished:
+            return
+        if not self._greenlet:
+            self.finished = True
+            return
+        self.token += 1
+        before = self.kernel.current
+        self.kernel.current = self
+        self._greenlet.throw(SimulatedExit())
+        self.kernel.current = before
+
+
+def current_process() -> Process:
+    """The simulated process that is running. Raises NotInSimulationError outside all of them."""
+    process: Process | None = getattr(greenlet.getcurrent(), "process", None)
+    if process is None:
+        raise NotInSimulationError("sockets of the simulated library live in simulated processes only")
+    return process
+
+
+class Kernel(simpy.Environment):
+    """SimPy's environment with integer time, calls and simulated processes.
+
+    Attributes:
+        current: the process that runs now, None outside all of them.
+        lag_ns: how far the thread that runs now has got within its present turn: an I/O thread
+            does a whole turn at one instant of the queue, and books what it costs here.
+    """
+
+    def __init__(self, initial_time_ns: int = 0) -> None:
+        super().__init__(initial_time=initial_time_ns)
+        # SimPy's own queue: entries of this kernel hold a function where SimPy's hold an event.
+        self._entries: list[tuple[int, int, int, Any]] = self._queue  # type: ignore[assignment]
+        self.hub = greenlet.getcurrent()
+        self.current: Process | None = None
+        self.lag_ns = 0
+        self.processes: list[Process] = []
+        self.world: Any = None
+        """Whoever built this kernel; :func:`current_process` leads programs to it."""
+        self._stop_ns = NEVER_NS
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time in ns."""
+        return self._now  # type: ignore[return-value]
+
+    # -- calls ---------------------------------------------------------------------------------
+
+    def call_at(self, time_ns: int, function: Callable[[], Any]) -> None:
+        """Call ``function`` at that time; calls of one time in the order in which they were made."""
+        heappush(self._entries, (time_ns, NORMAL, next(self._eid), function))
+
+    def has_more(self) -> bool:
+        """Whether anything is left to happen."""
+        return bool(self._entries)
+
+    def step(self) -> None:
+        """Process the next entry of the queue. Raises IndexError when there is none."""
+        time_ns, _, _, item = heappop(self._entries)
+        self._now = time_ns
+        if isinstance(item, Event):
+            self._step_event(item)
+        else:
+            self.lag_ns = 0
+            item()
+
+    def _step_event(self, event: Event) -> None:
+        callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+        for callback in callbacks:
+            callback(event)
+        if not event._ok and not event._defused:
+            raise event._value
+
+    def run_until(self, time_ns: int | None = None) -> None:
+        """Process everything due up to and including ``time_ns``; None: until nothing is left."""
+        stop = NEVER_NS if time_ns is None else time_ns
+        self._stop_ns = stop
+        self.hub = greenlet.getcurrent()
+        queue = self._entries
+        while queue:
+            entry = queue[0]
+            if entry[0] > stop:
+                break
+            heappop(queue)
+            self._now = entry[0]
+            item = entry[3]
+            if isinstance(item, Event):
+                self._step_event(item)
+            else:
+                self.lag_ns = 0
+                item()
+        if time_ns is not None and self._now < time_ns:
+            self._now = time_ns
+
+    # -- simulated processes -------------------------------------------------------------------
+
+    def spawn(self, function: Callable[..., Any], *args: Any, name: str = "", delay_ns: int = 0) -> Process:
+        """Start ``function(*args)`` as a simulated process ``delay_ns`` from now."""
+        process = Process(self, function, args, name or f"process-{len(self.processes) + 1}")
+        self.processes.append(process)
+        self.call_at(self.now_ns + delay_ns, process.resume)
+        return process
+
+    def running(self) -> Process:
+        """The process that runs now. Raises NotInSimulationError outside all of them."""
+        if self.current is None:
+            raise NotInSimulationError("this call takes virtual time, so it must be made inside a simulated process")
+        return self.current
+
+    def spend(self, duration_ns: int) -> None:
+        """The running process is busy for that long."""
+        time_ns = self._now + duration_ns
+        queue = self._entries
+        if time_ns <= self._stop_ns and (not queue or queue[0][0] > time_ns):
+            self._now = time_ns
+            return
+        process = self.running()
+        process.token += 1
+        self.call_at(time_ns, process.resume)  # type: ignore[arg-type]
+        self.hub.switch()
+
+    def block(self, deadline_ns: int = NEVER_NS) -> None:
+        """Wait for :meth:`wake`, or until the deadline. Look at the world again afterwards."""
+        process = self.running()
+        token = process.token
+        if deadline_ns < NEVER_NS:
+            self.call_at(max(deadline_ns, self.now_ns), lambda: self._resume_if(process, token))
+        self.hub.switch()
+
+    def wake(self, process: Process, token: int, delay_ns: int) -> None:
+        """End the wait of ``process`` that had this token, ``delay_ns`` from now."""
+        self.call_at(self.now_ns + delay_ns, lambda: self._resume_if(process, token))
+
+    @staticmethod
+    def _resume_if(process: Process, token: int) -> None:
+        if process.token == token:
+            process.token += 1
+            process.resume()

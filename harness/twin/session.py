@@ -1,0 +1,205 @@
+"""A session: what stands between a pipe and an engine, in an I/O thread; it stores nothing (F1).
+
+On the connecting side it is made by ``connect()`` and outlives connections; on the binding side it
+comes with a connection and goes with it (F137, F138).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from harness.twin.msg import DATA, Msg
+from harness.twin.pipe import Pipe, pipe_pair
+
+if TYPE_CHECKING:
+    from harness.twin.engine import Engine
+    from harness.twin.io_thread import IoThread
+    from harness.twin.observer import Observer
+    from harness.twin.socket_base import Options, SocketBase
+
+
+class Session:
+    """One connection's other half.
+
+    Attributes:
+        socket: whose connection it is.
+        options: a copy made at ``bind`` or ``connect`` (F23).
+        connecter: starts another attempt after a break; None on the binding side.
+    """
+
+    __slots__ = (
+        "_connecter",
+        "_incomplete_in",
+        "_linger_token",
+        "_pending",
+        "closing",
+        "ended",
+        "engine",
+        "io",
+        "observer",
+        "options",
+        "pipe",
+        "remote",
+        "routing_id",
+        "socket",
+    )
+
+    def __init__(
+        self,
+        socket: SocketBase,
+        options: Options,
+        io: IoThread,
+        connecter: Callable[[Session, bool], None] | None,
+        pipe: Pipe | None = None,
+    ) -> None:
+        self.socket = socket
+        self.options = options
+        self.io = io
+        self.observer: Observer = socket.observer
+        self.routing_id = options.routing_id
+        self.engine: Engine | None = None
+        self.remote: SocketBase | None = None
+        self.pipe = pipe
+        self.ended = False
+        self.closing = False
+        self._connecter = connecter
+        self._incomplete_in = False
+        self._pending = False
+        self._linger_token = 0
+
+    # -- as owner of a pipe end -----------------------------------------------------------------
+
+    def post(self, command: Callable[[Any], None], argument: Any) -> None:
+        """To the mailbox of this session's I/O thread."""
+        self.io.post(command, argument)
+
+    def read_activated(self, pipe: Pipe) -> None:
+        """There is something to send: wake the engine (F61)."""
+        if pipe is not self.pipe or self.engine is None:
+            pipe.check_read()
+        else:
+            self.engine.restart_output()
+
+    def write_activated(self, pipe: Pipe) -> None:
+        """The application has made room (F37)."""
+        if pipe is self.pipe and self.engine is not None:
+            self.engine.restart_input()
+
+    def hiccuped(self, pipe: Pipe) -> None:
+        """Sessions send hiccups, they never get one."""
+
+    def pipe_terminated(self, pipe: Pipe) -> None:
+        """The pipe is dead; a closing session may go now."""
+        if pipe is self.pipe:
+            self.pipe = None
+        if self._pending or self.closing:
+            self._finish()
+
+    # -- for the engine ------------------------------------------------------------------------
+
+    def start(self, engine: Engine) -> None:
+        """A connection stands: speak."""
+        self.engine = engine
+        engine.plug(self)
+
+    def engine_ready(self, far: Session | None) -> None:
+        """The handshake is done: a binding side gets its pipe only now (F120, F183)."""
+        self.observer.event(self.socket, "handshake_succeeded")
+        self.remote = remote = far.socket if far is not None else None
+        if self.pipe is None and not self.ended and not self.closing:
+            mine, theirs = pipe_pair((self, self.socket), (self.options.rcvhwm, self.options.sndhwm))
+            mine.unread_cause = "disconnect_pipe"
+            self.pipe = mine
+            theirs.remote = remote
+            self.socket.post(self.socket.process_bind, theirs)
+        elif self.pipe is not None:
+            self.pipe.peer.remote = remote
+
+    def pull_msg(self) -> Msg | None:
+        """The next frame to send."""
+        pipe = self.pipe
+        if pipe is None:
+            return None
+        msg = pipe.read()
+        if msg is not None:
+            self._incomplete_in = msg.more
+        return msg
+
+    def push_msg(self, msg: Msg) -> bool:
+        """Give a received frame to the socket; False when the pipe is full or gone (F20)."""
+        pipe = self.pipe
+        return pipe is not None and pipe.write(msg)
+
+    def flush(self) -> None:
+        """Let the socket see what was pushed."""
+        if self.pipe is not None:
+            self.pipe.flush()
+
+    def lost_on_wire(self, msg: Msg, remote: SocketBase | None) -> None:
+        """A frame that had left the pipe will not arrive at ``remote`` (F137)."""
+        if msg.kind == DATA and not msg.more:
+            self.observer.lost("disconnect_wire", msg, remote)
+
+    def engine_error(self, protocol: bool) -> None:
+        """The connection broke."""
+        self.engine = None
+        self._clean_pipes()
+        self.observer.event(self.socket, "disconnected")
+        if self.closing:
+            self._finish()
+        elif self._connecter is not None and not protocol:
+            if self.pipe is not None and self.socket.resubscribes:
+                self.pipe.hiccup()
+            self._connecter(self, True)
+        else:
+            self.process_term(0)
+
+    def _clean_pipes(self) -> None:
+        pipe = self.pipe
+        if pipe is None:
+            return
+        pipe.rollback()
+        pipe.flush()
+        while self._incomplete_in:
+            msg = self.pull_msg()
+            if msg is None:
+                break
+            if not msg.more:
+                self.lost_on_wire(msg, self.remote)
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def process_term(self, linger_ms: int) -> None:
+        """Close: wait for the queue to be sent, at most ``linger_ms`` (-1: for ever) (F165-F167)."""
+        if self.ended or self.closing:
+            return
+        self.closing = True
+        pipe = self.pipe
+        if pipe is None:
+            self._finish()
+            return
+        self._pending = True
+        if linger_ms == 0 and self.socket.closed:
+            pipe.unread_cause = "linger"
+        if linger_ms > 0:
+            kernel = self.io.kernel
+            self.io.at(kernel.now_ns + kernel.lag_ns + linger_ms * 1_000_000, self._linger_expired, None)
+        pipe.terminate(linger_ms != 0)
+        if self.engine is None:
+            pipe.check_read()
+
+    def _linger_expired(self, _: None) -> None:
+        if self.pipe is not None and self._pending:
+            self.pipe.unread_cause = "linger"
+            self.pipe.terminate(False)
+
+    def _finish(self) -> None:
+        if self.ended or self.pipe is not None:
+            return
+        self.ended = True
+        self._pending = False
+        if self.engine is not None:
+            self.engine.close()
+            self.engine = None
+        self.socket.session_ended(self)

@@ -1,0 +1,63 @@
+"""DEALER: load-balanced out, fair-queued in, no state (F90; RFC 28)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.twin.fq import FairQueue
+from harness.twin.lb import LoadBalancer
+from harness.twin.msg import Msg
+from harness.twin.pipe import Pipe
+from harness.twin.socket_base import SocketBase
+
+if TYPE_CHECKING:
+    from harness.twin.context import Context
+
+
+class Dealer(SocketBase):
+    """The asynchronous client."""
+
+    __slots__ = ("_fq", "_lb")
+
+    type_name = "DEALER"
+    type_number = 5
+    single_connect = True
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._lb = LoadBalancer()
+        self._fq = FairQueue()
+
+    def xattach_pipe(self, pipe: Pipe, locally_initiated: bool) -> None:
+        """A new peer, both ways."""
+        self._fq.attach(pipe)
+        self._lb.attach(pipe)
+
+    def xpipe_terminated(self, pipe: Pipe) -> None:
+        """A peer has gone."""
+        self._fq.pipe_terminated(pipe)
+        self._lb.pipe_terminated(pipe)
+
+    def xread_activated(self, pipe: Pipe) -> None:
+        """A peer has sent again."""
+        self._fq.activated(pipe)
+
+    def xwrite_activated(self, pipe: Pipe) -> None:
+        """A peer has room again."""
+        self._lb.activated(pipe)
+
+    def xsend(self, msg: Msg) -> bool:
+        """To the next peer that has room."""
+        return self._lb.send(msg) is not False
+
+    def xrecv(self) -> Msg | None:
+        """The next frame in turn."""
+        return self._fq.recv()
+
+    def xhas_in(self) -> bool:
+        """Whether any peer has sent."""
+        return self._fq.has_in()
+
+    def xhas_out(self) -> bool:
+        """Whether any peer has room."""
+        return self._lb.has_out()

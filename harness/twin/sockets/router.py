@@ -1,0 +1,211 @@
+"""ROUTER: every message is addressed by the identity in its first frame (F91-F100; RFC 28)."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from harness.twin.errors import TwinError
+from harness.twin.fq import FairQueue
+from harness.twin.msg import ROUTING_ID, Msg
+from harness.twin.pipe import ACTIVE, Pipe
+from harness.twin.socket_base import SocketBase
+
+if TYPE_CHECKING:
+    from harness.twin.context import Context
+
+
+class Router(SocketBase):
+    """The addressing server."""
+
+    __slots__ = (
+        "_anonymous",
+        "_current_out",
+        "_drop_cause",
+        "_dropped_for",
+        "_fq",
+        "_mandatory",
+        "_more_in",
+        "_more_out",
+        "_next_id",
+        "_out_pipes",
+        "_prefetched_id",
+        "_prefetched_msg",
+    )
+
+    type_name = "ROUTER"
+    type_number = 6
+    receives_routing_id = True
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._fq = FairQueue()
+        self._anonymous: dict[Pipe, None] = {}
+        self._out_pipes: dict[bytes, Pipe] = {}
+        self._mandatory = False
+        # An unseeded counter: the first of a process starts at 0x6B8B4567 (F94).
+        self._next_id = context.random.generate_random()
+        self._current_out: Pipe | None = None
+        self._more_out = False
+        self._drop_cause = ""
+        self._dropped_for: SocketBase | None = None
+        self._more_in = False
+        self._prefetched_id: Msg | None = None
+        self._prefetched_msg: Msg | None = None
+
+    def xset(self, name: str, value: int | bytes) -> bool:
+        """ROUTER_MANDATORY (F91, F92)."""
+        if name != "router_mandatory":
+            return False
+        self._mandatory = bool(value)
+        return True
+
+    # -- pipes -----------------------------------------------------------------------------------
+
+    def xattach_pipe(self, pipe: Pipe, locally_initiated: bool) -> None:
+        """A peer is served once its identity is known (F183)."""
+        if self._identify(pipe):
+            self._fq.attach(pipe)
+        else:
+            self._anonymous[pipe] = None
+
+    def xpipe_terminated(self, pipe: Pipe) -> None:
+        """The identity is free again (F93)."""
+        if pipe in self._anonymous:
+            del self._anonymous[pipe]
+            return
+        if self._out_pipes.get(pipe.routing_id) is pipe:
+            del self._out_pipes[pipe.routing_id]
+        self._fq.pipe_terminated(pipe)
+        pipe.rollback()
+        if pipe is self._current_out:
+            self._current_out = None
+            self._drop_cause = "disconnect_pipe"
+
+    def xread_activated(self, pipe: Pipe) -> None:
+        """A peer has sent again, perhaps only now its identity."""
+        if pipe not in self._anonymous:
+            self._fq.activated(pipe)
+        elif self._identify(pipe):
+            del self._anonymous[pipe]
+            self._fq.attach(pipe)
+
+    def _identify(self, pipe: Pipe) -> bool:
+        msg = pipe.read()
+        if msg is None:
+            return False
+        if msg.data:
+            identity = msg.data
+            if identity in self._out_pipes:
+                return False  # a duplicate is never read and never addressable (F95)
+        else:
+            identity = b"\0" + self._next_id.to_bytes(4, "big")
+            self._next_id = (self._next_id + 1) & 0xFFFFFFFF
+        pipe.routing_id = identity
+        self._out_pipes[identity] = pipe
+        return True
+
+    # -- sending ---------------------------------------------------------------------------------
+
+    def xsend(self, msg: Msg) -> bool:
+        """First frame: whom to. The others: to that peer, or dropped (F91, F92)."""
+        if not self._more_out:
+            return self._address(msg)
+        self._more_out = msg.more
+        pipe = self._current_out
+        if pipe is not None:
+            if pipe.write(msg):
+                if not msg.more:
+                    pipe.flush()
+                    self._current_out = None
+                return True
+            pipe.rollback()
+            self._current_out = None
+            self._drop_cause = "disconnect_pipe"
+        if not msg.more:
+            self.observer.lost(self._drop_cause, msg, self._dropped_for)
+        return True
+
+    def _address(self, msg: Msg) -> bool:
+        if not msg.more:
+            return True  # an address without a message is ignored
+        self._more_out = True
+        self._dropped_for = None
+        pipe = self._out_pipes.get(msg.data)
+        if pipe is None:
+            if self._mandatory:
+                self._more_out = False
+                raise TwinError(errno.EHOSTUNREACH)
+            self._drop_cause = "unroutable"
+            return True
+        if pipe.check_write():
+            self._current_out = pipe
+            return True
+        full = not pipe.check_hwm()
+        if self._mandatory:
+            self._more_out = False
+            if full:
+                return False
+            raise TwinError(errno.EHOSTUNREACH)
+        self._dropped_for = pipe.remote
+        self._drop_cause = "hwm_router" if pipe.state == ACTIVE else "disconnect_pipe"
+        return True
+
+    def rollback(self) -> None:
+        """Forget the frames of a message that turned out malformed."""
+        if self._current_out is not None:
+            self._current_out.rollback()
+            self._current_out = None
+        self._more_out = False
+
+    def xhas_out(self) -> bool:
+        """Always, but with MANDATORY only if any peer has room (F99)."""
+        if not self._mandatory:
+            return True
+        return any(pipe.check_hwm() for pipe in self._out_pipes.values())
+
+    # -- receiving -------------------------------------------------------------------------------
+
+    def _fetch(self) -> Msg | None:
+        msg = self._fq.recv()
+        while msg is not None and msg.kind == ROUTING_ID:
+            msg = self._fq.recv()
+        return msg
+
+    def xrecv(self) -> Msg | None:
+        """The sender's identity first, then its frames (F100)."""
+        if self._prefetched_id is not None:
+            msg, self._prefetched_id = self._prefetched_id, None
+            return msg
+        if self._prefetched_msg is not None:
+            msg, self._prefetched_msg = self._prefetched_msg, None
+            self._more_in = msg.more
+            return msg
+        fetched = self._fetch()
+        if fetched is None:
+            return None
+        if self._more_in:
+            self._more_in = fetched.more
+            return fetched
+        self._prefetched_msg = fetched
+        return Msg(self._source(), more=True)
+
+    def xhas_in(self) -> bool:
+        """Takes one message out of its queue in advance."""
+        if self._more_in or self._prefetched_msg is not None:
+            return True
+        fetched = self._fetch()
+        if fetched is None:
+            return False
+        self._prefetched_msg = fetched
+        self._prefetched_id = Msg(self._source(), more=True)
+        return True
+
+    def _source(self) -> bytes:
+        pipe = self._fq.last
+        assert pipe is not None
+        return pipe.routing_id
+
+    def prefetched(self) -> list[Msg]:
+        """The message taken in advance."""
+        return [] if self._prefetched_msg is None else [self._prefetched_msg]

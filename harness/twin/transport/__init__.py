@@ -1,0 +1,1 @@
+"""Transports of the simulated library: how two sockets get a pipe."""

@@ -1,0 +1,195 @@
+"""tcp and ipc: listeners, connecters, and the two flows of a connection.
+
+Both use the same engine. tcp takes a round trip to connect and may be refused, which is tried again
+after a drawn interval (F123, F127, F128); ipc connects or fails at once (F208).
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any, Final
+
+from harness.twin.engine import Engine, connect_engines
+from harness.twin.errors import TwinError
+from harness.twin.flow import Flow
+from harness.twin.pipe import pipe_pair
+from harness.twin.session import Session
+
+if TYPE_CHECKING:
+    from harness.twin.context import Context
+    from harness.twin.network import Network
+    from harness.twin.socket_base import Options, SocketBase
+
+_LOCAL: Final = ("*", "0.0.0.0", "localhost")
+_LAST_PORT: Final = 65535
+
+
+class Listener:
+    """A bound address; options as they were at bind (F12, F23)."""
+
+    def __init__(self, stream: Stream, socket: SocketBase, key: str) -> None:
+        self.socket = socket
+        self.options = socket.options.snapshot()
+        self.io = socket.context.io_thread()
+        self.closed = False
+        self._stream = stream
+        self._key = key
+        self._sessions: dict[Session, None] = {}
+
+    def accepted(self, engine: Engine) -> None:
+        """A connection has come: a session of its own for it (F120)."""
+        if self.closed:
+            engine.close()
+            return
+        session = Session(self.socket, self.options, self.io, None)
+        self.socket.sessions[session] = None
+        self._sessions[session] = None
+        session.observer.event(self.socket, "accepted")
+        session.start(engine)
+
+    def close(self, linger_ms: int) -> None:
+        """Stop listening and close what was accepted here (F173)."""
+        self.closed = True
+        self._stream.forget(self._key, self)
+        for session in self._sessions:
+            session.post(session.process_term, linger_ms)
+        self.socket.observer.event(self.socket, "closed")
+
+
+class Connecter:
+    """The connecting side: one session for good, one connection after another (F137)."""
+
+    def __init__(self, stream: Stream, socket: SocketBase, key: str) -> None:
+        self._stream = stream
+        self._socket = socket
+        self._key = key
+        self._io = socket.context.io_thread()
+        self._options = socket.options.snapshot()
+        options = self._options
+        self.session = Session(socket, options, self._io, self._again)
+        near, far = pipe_pair((socket, self.session), (options.sndhwm, options.rcvhwm))
+        far.unread_cause = "disconnect_pipe"
+        self.session.pipe = far
+        self._near = near
+        socket.sessions[self.session] = None
+        self._io.post(self._attempt, None)
+        # The pipe is in service before there is a connection (F119).
+        socket.attach_pipe(near, locally_initiated=True)
+
+    def _attempt(self, _: Any) -> None:
+        if self.session.ended or self.session.closing:
+            return
+        self._socket.observer.event(self._socket, "connect_delayed")
+        self._stream.open(self, self._key)
+
+    def connected(self, engine: Engine) -> None:
+        """The transport stands."""
+        if self.session.ended or self.session.closing:
+            engine.close()
+            return
+        self._socket.observer.event(self._socket, "connected")
+        self.session.start(engine)
+
+    def refused(self, _: Any) -> None:
+        """Nobody listens there: try again after one interval."""
+        self._again(self.session, False)
+
+    def _again(self, session: Session, _lost: bool) -> None:
+        interval_ms = self._options.reconnect_ivl
+        if interval_ms <= 0 or session.ended:
+            return  # never again (F130)
+        interval_ms += self._socket.context.random.generate_random() % interval_ms
+        self._socket.observer.event(self._socket, "connect_retried", interval_ms)
+        kernel = self._io.kernel
+        self._io.at(kernel.now_ns + kernel.lag_ns + interval_ms * 1_000_000, self._attempt, None)
+
+    @property
+    def io(self) -> Any:
+        """The I/O thread of this connection."""
+        return self._io
+
+    @property
+    def options(self) -> Options:
+        """As they were at connect (F23)."""
+        return self._options
+
+    def close(self, linger_ms: int) -> None:
+        """Disconnect: queued output goes under LINGER, unread input is lost (F172)."""
+        if self._near in self._socket.pipes:
+            self._near.terminate(False)
+        self.session.post(self.session.process_term, linger_ms)
+
+
+class Stream:
+    """tcp or ipc of one context."""
+
+    def __init__(self, transport: str, context: Context, network: Network) -> None:
+        self._transport = transport
+        self._context = context
+        self._network = network
+
+    def bind(self, socket: SocketBase, rest: str) -> tuple[str, Listener]:
+        """Listen. Raises TwinError: EINVAL, ENODEV, EADDRINUSE, EMTHREAD."""
+        where, key = self._resolve(rest, binding=True)
+        listener = Listener(self, socket, key)
+        self._network.listen(self._transport, key, listener)
+        return where, listener
+
+    def connect(self, socket: SocketBase, rest: str) -> Connecter:
+        """Make session and pipe at once, connect later (F119). Raises TwinError: EINVAL, EMTHREAD."""
+        _, key = self._resolve(rest, binding=False)
+        return Connecter(self, socket, key)
+
+    def forget(self, key: str, listener: Listener) -> None:
+        """The address is free again."""
+        self._network.forget(self._transport, key, listener)
+
+    def open(self, connecter: Connecter, key: str) -> None:
+        """One attempt: connected, or refused, a round trip later (F127, F178)."""
+        kernel = self._context.kernel
+        costs = self._context.costs
+        now = kernel.now_ns + kernel.lag_ns
+        hop = costs.hop_ns(self._transport)
+        io = connecter.io
+
+        def arrive() -> None:
+            listener = self._network.find(self._transport, key)
+            if listener is None or listener.closed:
+                io.at(now + 2 * hop, connecter.refused, None)
+                return
+            near, far = self._make_engines(connecter, listener)
+            io.at(now + 2 * hop, connecter.connected, near)
+            listener.io.at(now + 3 * hop, listener.accepted, far)
+
+        kernel.call_at(now + hop, arrive)
+
+    def _make_engines(self, connecter: Connecter, listener: Listener) -> tuple[Engine, Engine]:
+        kernel = self._context.kernel
+        costs = self._context.costs
+        mine, theirs = connecter.options, listener.options
+        there = Flow(kernel, costs.buffers(self._transport, mine.sndbuf, theirs.rcvbuf))
+        back = Flow(kernel, costs.buffers(self._transport, theirs.sndbuf, mine.rcvbuf))
+        near = Engine(connecter.io, there, back)
+        far = Engine(listener.io, back, there)
+        connect_engines(near, far)
+        return near, far
+
+    def _resolve(self, rest: str, binding: bool) -> tuple[str, str]:
+        """The full address and the key under which it is listened at."""
+        if self._transport == "ipc":
+            if rest == "*" and binding:
+                rest = f"@sim-{self._network.free_port()}"
+            return f"ipc://{rest}", rest
+        host, separator, port = rest.rpartition(":")
+        if not separator or not host:
+            raise TwinError(errno.EINVAL)
+        if port in ("*", "0") and binding:
+            port = str(self._network.free_port())
+        if not port.isdigit() or not 0 < int(port) <= _LAST_PORT:
+            raise TwinError(errno.EINVAL)
+        if host == "*" and not binding:
+            raise TwinError(errno.EINVAL)
+        if binding and host not in _LOCAL and not host.replace(".", "").isdigit():
+            raise TwinError(errno.ENODEV)
+        shown = {"*": "0.0.0.0", "localhost": "127.0.0.1"}.get(host, host)
+        return f"tcp://{shown}:{port}", port
