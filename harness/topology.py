@@ -83,6 +83,22 @@ class Topology:
                 return index
         raise KeyError(name)
 
+    def cells(self) -> tuple[int, ...]:
+        """For each node the lowest id of those with which it must share a process.
+
+        Nodes that meet over inproc need one context, so they are threads of one process; all
+        others have a process of their own.
+        """
+        cell = list(range(len(self.nodes)))
+        for endpoint in self.endpoints:
+            if endpoint.transport != "inproc":
+                continue
+            members = [self.node_id(name) for name in (endpoint.binder, *endpoint.connecters)]
+            lowest = min(cell[member] for member in members)
+            joined = [cell[member] for member in members]
+            cell = [lowest if each in joined else each for each in cell]
+        return tuple(cell)
+
 
 def members(groups: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
     """Group and name of every node of named groups, in order.

@@ -47,7 +47,7 @@ class Watcher(Observer):
 
     def lost(self, cause: str, msg: Msg, remote: SocketBase | None) -> None:
         """A LOST record."""
-        self._record(Kind.LOST, _CAUSE[cause], msg, NONE if remote is None else remote.context.owner)
+        self._record(Kind.LOST, _CAUSE[cause], msg, NONE if remote is None else remote.owner)
 
     def published(self, socket: SocketBase, msg: Msg, matching: Collection[Pipe]) -> None:
         """Whoever is owed the message and did not get a copy: no pipe, or no subscription (F65)."""
@@ -57,7 +57,7 @@ class Watcher(Observer):
         owed = self._owed[STAMP.unpack_from(body)[2]]
         if len(matching) >= len(owed):
             return
-        reached = {pipe.remote.context.owner: None for pipe in matching if pipe.remote is not None}
+        reached = {pipe.remote.owner: None for pipe in matching if pipe.remote is not None}
         present = self._present.get(socket, {})
         for node in owed:
             if node not in reached:
@@ -67,7 +67,7 @@ class Watcher(Observer):
     def under_way(self, twin: Twin) -> None:
         """IN_FLIGHT records for all that is in a pipe, batch or kernel buffer at the end."""
         for msg, reader in twin.census():
-            self._record(Kind.IN_FLIGHT, 0, msg, NONE if reader is None else reader.context.owner)
+            self._record(Kind.IN_FLIGHT, 0, msg, NONE if reader is None else reader.owner)
 
     # -- what happens ----------------------------------------------------------------------------
 
@@ -77,21 +77,21 @@ class Watcher(Observer):
 
     def event(self, socket: SocketBase, name: str, value: int = 0) -> None:
         """As a socket monitor would tell."""
-        self._event(name, socket.context.owner, NONE, value)
+        self._event(name, socket.owner, NONE, value)
 
     def attached(self, socket: SocketBase, pipe: Pipe) -> None:
         """A socket knows a pipe from now on."""
-        peer = NONE if pipe.remote is None else pipe.remote.context.owner
+        peer = NONE if pipe.remote is None else pipe.remote.owner
         present = self._present.setdefault(socket, {})
         present[peer] = present.get(peer, 0) + 1
-        self._event("attached", socket.context.owner, peer)
+        self._event("attached", socket.owner, peer)
 
     def detached(self, socket: SocketBase, pipe: Pipe) -> None:
         """A pipe is gone from a socket."""
-        peer = NONE if pipe.remote is None else pipe.remote.context.owner
+        peer = NONE if pipe.remote is None else pipe.remote.owner
         present = self._present.setdefault(socket, {})
         present[peer] = present.get(peer, 0) - 1
-        self._event("detached", socket.context.owner, peer)
+        self._event("detached", socket.owner, peer)
 
     def hwm_reached(self, pipe: Pipe) -> None:
         """A pipe refused a message. The law: what is unread in it never exceeds the mark."""
@@ -99,9 +99,9 @@ class Watcher(Observer):
         if unread > pipe.hwm:
             self.violation(f"a pipe with HWM {pipe.hwm} holds {unread} messages")
         remote = pipe.remote
-        owner = getattr(pipe.owner, "context", None)
+        owner = getattr(pipe.owner, "owner", None)
         if owner is not None:
-            self._event("hwm_reached", owner.owner, NONE if remote is None else remote.context.owner, pipe.hwm)
+            self._event("hwm_reached", owner, NONE if remote is None else remote.owner, pipe.hwm)
 
     def violation(self, sentence: str) -> None:
         """A bug of the twin, shown on every run that has it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -10,14 +9,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from harness import __version__
-from harness.run import SETTLE_NS, Run, decode, load_program, program_options
+from harness import __version__, faults
+from harness.run import SETTLE_NS, Run, load_program, program_options
 from harness.sim.node import SimNode
 from harness.sim.watcher import Watcher
 from harness.topology import Topology
 from harness.trace import EVENTS, NONE, Kind, Recorder, Trace, TraceFullError
 from harness.twin import Process, Twin
-from harness.twin.context import Context
 
 _FIRST_PORT = 5550
 _SLICE_NS = 100_000_000
@@ -42,8 +40,7 @@ class SimWorld:
         """Let each fault of the run make its plan. Raises ImportError, TypeError."""
         for index, fault in enumerate(run.faults):
             self._fault = index
-            module = importlib.import_module(f"harness.faults.{fault.kind}")
-            module.schedule(self, decode(module.Options, fault.options))
+            faults.schedule(self, fault)
 
     def at(self, time_ns: int, action: Callable[[], None]) -> None:
         """Do ``action`` at that time after the start line."""
@@ -75,11 +72,12 @@ class _Execution:
         seed = int(run.rng("twin").integers(1 << 62))
         self.twin = Twin(profile=run.profile, seed=seed, observer=self.watcher)
         self.watcher.watch(self.twin)
-        self.twin.on_context = self._own
+        self.twin.owner_of = self._owners_id
         self.errors: dict[str, str] = {}
         self.limits: list[str] = []
         self._owners: dict[Process, int] = {}
-        self._contexts: dict[str, Any] = {}
+        self._cells = topology.cells()
+        self._contexts: dict[int, Any] = {}
         flow_ids = {flow.name: index for index, flow in enumerate(topology.flows)}
         addresses = {
             end.name: f"tcp://127.0.0.1:{_FIRST_PORT + index}"
@@ -95,8 +93,8 @@ class _Execution:
         }
         self.processes: dict[str, Process] = {}
 
-    def _own(self, process: Process, context: Context) -> None:
-        context.owner = self._owners[process]
+    def _owners_id(self, process: Process) -> int:
+        return self._owners.get(process, -1)
 
     def start(self) -> None:
         """Spawn all programs; those without a start time at once."""
@@ -111,7 +109,11 @@ class _Execution:
 
     def _play(self, name: str, index: int, function: Callable[[Any, Any], None], options: Any) -> None:
         node = self.nodes[name]
-        node.attach(node.zmq.Context())
+        cell = self._cells[index]
+        if cell not in self._contexts:
+            # Nodes that meet over inproc are threads of one process, with one context.
+            self._contexts[cell] = node.zmq.Context()
+        node.attach(self._contexts[cell])
         self._event("started", index)
         function(node, options)
         self._event("finished", index)

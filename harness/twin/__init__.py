@@ -69,7 +69,8 @@ class Twin:
         self.observer = observer or Observer()
         self.network = Network()
         self._contexts: list[Context] = []
-        self.on_context: Callable[[Process, Context], None] | None = None
+        self.owner_of: Callable[[Process], int] = _nobody
+        """Asked once a socket, by the process that makes it; kept as ``socket.owner``."""
 
     @property
     def zmq(self) -> Any:
@@ -105,8 +106,6 @@ class Twin:
         """A new context for a simulated process (the backend calls this)."""
         context = Context(self.kernel, self.costs, self.observer, self.network, io_threads)
         self._contexts.append(context)
-        if self.on_context is not None:
-            self.on_context(process, context)
         return context
 
     def census(self) -> Iterator[tuple[Msg, SocketBase | None]]:
@@ -130,6 +129,10 @@ class Twin:
                         for msg in session.engine.coming_in():
                             if msg.kind == DATA and not msg.more:
                                 yield msg, socket
+
+
+def _nobody(_process: Process) -> int:
+    return -1
 
 
 def _unread(pipe: Pipe, reader: SocketBase | None, seen: dict[int, None]) -> Iterator[tuple[Msg, SocketBase | None]]:

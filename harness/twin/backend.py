@@ -9,58 +9,43 @@ from __future__ import annotations
 
 import errno as _errno
 import itertools
-import os
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from harness.twin.context import Context as _Core
 from harness.twin.errors import TwinError
+from harness.twin.face import front_end_module, raise_errno, strerror, zmq_errno
+from harness.twin.frame import Frame
 from harness.twin.kernel import NEVER_NS, current_process
 from harness.twin.options import NotSimulatedYet
-from harness.twin.socket_base import EFSM, ETERM, SocketBase
+from harness.twin.socket_base import SocketBase
 
 IPC_PATH_MAX_LEN: Final = 107
 PYZMQ_DRAFT_API: Final = False
 
-_EMTHREAD: Final = 156384766
-_ENOCOMPATPROTO: Final = 156384764
-_MESSAGES: Final = {
-    EFSM: "Operation cannot be accomplished in current state",
-    _ENOCOMPATPROTO: "The protocol is not compatible with the socket type",
-    ETERM: "Context was terminated",
-    _EMTHREAD: "No thread available",
-}
+__all__ = [
+    "IPC_PATH_MAX_LEN",
+    "PYZMQ_DRAFT_API",
+    "Context",
+    "Frame",
+    "Message",
+    "Socket",
+    "curve_keypair",
+    "curve_public",
+    "has",
+    "monitored_queue",
+    "proxy",
+    "proxy_steerable",
+    "strerror",
+    "zmq_errno",
+    "zmq_poll",
+    "zmq_version_info",
+]
+
 _IO_THREADS, _MAX_SOCKETS, _SOCKET_LIMIT, _IPV6, _BLOCKY = 1, 2, 3, 42, 70
 
 _handles: dict[int, Any] = {}
 _next_handle = itertools.count(1)
-_front: Any = None
-_last_errno = 0
-
-
-def use_front(module: Any) -> None:
-    """Tell the backend which copy of the front end it serves: its exceptions are raised."""
-    global _front  # noqa: PLW0603 - pyzmq's backends are modules, so their state is too
-    _front = module
-
-
-def _front_end() -> Any:
-    if _front is None:
-        import importlib  # noqa: PLC0415 - only when pyzmq itself has chosen this backend
-
-        use_front(importlib.import_module("zmq"))
-    return _front
-
-
-def _raise(number: int) -> NoReturn:
-    global _last_errno  # noqa: PLW0603 - zmq_errno() is a global in libzmq too
-    _last_errno = number
-    front = _front_end()
-    if number == _errno.EAGAIN:
-        raise front.error.Again(number)
-    if number == ETERM:
-        raise front.error.ContextTerminated(number)
-    raise front.error.ZMQError(number)
 
 
 class Context:
@@ -81,7 +66,7 @@ class Context:
             self._core = process.kernel.world.context(process, io_threads)
         except TwinError as error:
             self._closed = True
-            _raise(error.errno)
+            raise_errno(error.errno)
         self._handle = next(_next_handle)
         _handles[self._handle] = self._core
 
@@ -115,7 +100,7 @@ class Context:
             _BLOCKY: int(core.blocky),
         }
         if option not in values:
-            _raise(_errno.EINVAL)
+            raise_errno(_errno.EINVAL)
         return values[option]
 
     def term(self) -> None:
@@ -151,7 +136,7 @@ class Socket:
             self._core = context._core.socket(int(socket_type))
         except TwinError as error:
             self._closed = True
-            _raise(error.errno)
+            raise_errno(error.errno)
         except NotSimulatedYet:
             self._closed = True
             raise
@@ -182,7 +167,7 @@ class Socket:
         """zmq_setsockopt."""
         if isinstance(optval, str):
             raise TypeError("unicode not allowed, use bytes")
-        front = _front_end()
+        front = front_end_module()
         try:
             kind = front.constants.SocketOption(option)._opt_type.name
         except ValueError:
@@ -194,22 +179,22 @@ class Socket:
         try:
             self._core.set(int(option), optval if isinstance(optval, bytes) else int(optval))
         except TwinError as error:
-            _raise(error.errno)
+            raise_errno(error.errno)
 
     def get(self, option: int) -> int | bytes:
         """zmq_getsockopt."""
         try:
             return self._core.get(int(option))
         except TwinError as error:
-            _raise(error.errno)
+            raise_errno(error.errno)
 
     def _call(self, method: Any, address: str | bytes) -> None:
         if self._closed:
-            _raise(_errno.ENOTSOCK)
+            raise_errno(_errno.ENOTSOCK)
         try:
             method(address.decode() if isinstance(address, bytes) else address)
         except TwinError as error:
-            _raise(error.errno)
+            raise_errno(error.errno)
 
     def bind(self, addr: str | bytes) -> None:
         """zmq_bind."""
@@ -221,11 +206,11 @@ class Socket:
 
     def unbind(self, addr: str | bytes) -> None:
         """zmq_unbind."""
-        self._call(self._core.unbind, addr)
+        self._call(self._core.term_endpoint, addr)
 
     def disconnect(self, addr: str | bytes) -> None:
         """zmq_disconnect."""
-        self._call(self._core.disconnect, addr)
+        self._call(self._core.term_endpoint, addr)
 
     def monitor(self, addr: str | bytes | None, events: int = 0xFFFF) -> None:
         """zmq_socket_monitor."""
@@ -244,7 +229,7 @@ class Socket:
             if isinstance(data, str):
                 raise TypeError("Message must be in bytes, not a unicode object")
             if isinstance(data, Frame):
-                tracked = data.tracker or _front_end().sugar.tracker._FINISHED_TRACKER
+                tracked = data.tracker or front_end_module().sugar.tracker._FINISHED_TRACKER
                 if track and not data.tracker:
                     raise ValueError("Not a tracked message")
                 data = data.bytes
@@ -253,20 +238,20 @@ class Socket:
         try:
             self._core.send(data, flags)
         except TwinError as error:
-            _raise(error.errno)
+            raise_errno(error.errno)
         if copy:
             return tracked
-        return tracked or _front_end().sugar.tracker._FINISHED_TRACKER
+        return tracked or front_end_module().sugar.tracker._FINISHED_TRACKER
 
     def recv(self, flags: int = 0, copy: bool = True, track: bool = False) -> Any:
         """zmq_msg_recv: bytes, or a Frame with ``copy=False``."""
         try:
             msg = self._core.recv(flags)
         except TwinError as error:
-            _raise(error.errno)
+            raise_errno(error.errno)
         if copy:
             return msg.data
-        frame = _front_end().Frame(msg.data, track=track)
+        frame = front_end_module().Frame(msg.data, track=track)
         frame.more = msg.more
         return frame
 
@@ -278,64 +263,6 @@ class Socket:
         stored = min(room, len(view), len(data))
         view[:stored] = data[:stored]
         return len(data)
-
-
-class Frame:
-    """A message frame. See ``zmq.Frame``."""
-
-    more: bool
-    tracker: Any
-    _data: Any
-    _bytes: Any
-
-    def __init__(
-        self, data: Any = None, track: bool = False, copy: bool | None = None, copy_threshold: int | None = None
-    ) -> None:
-        del copy, copy_threshold  # the simulated library never copies
-        if isinstance(data, str):
-            raise TypeError("Str objects not allowed. Only: bytes, buffer interfaces.")
-        self._data = b"" if data is None else data
-        self._bytes = data if isinstance(data, bytes) else None
-        self.more = False
-        self.tracker = _front_end().sugar.tracker._FINISHED_TRACKER if track else None
-
-    def __len__(self) -> int:
-        return len(self.buffer)
-
-    def __copy__(self) -> Frame:
-        return self.fast_copy()
-
-    def fast_copy(self) -> Frame:
-        """Another frame over the same data."""
-        twin = self.__class__(self._data)
-        twin.more = self.more
-        twin.tracker = self.tracker
-        return twin
-
-    @property
-    def buffer(self) -> memoryview:
-        """The data as a memoryview."""
-        return memoryview(self._data)
-
-    @property
-    def bytes(self) -> Any:
-        """The data as bytes."""
-        if self._bytes is None:
-            self._bytes = self.buffer.tobytes()
-        return self._bytes
-
-    def __str__(self) -> str:
-        return str(self.bytes, "utf-8", "replace")
-
-    def get(self, option: Any) -> int | str:
-        """A message property; MORE is the one that is simulated."""
-        if option == 1:
-            return int(self.more)
-        raise NotSimulatedYet(f"message property {option!r}")
-
-    def set(self, option: Any, value: Any) -> None:
-        """A message property."""
-        raise NotSimulatedYet(f"message property {option!r}")
 
 
 Message = Frame
@@ -371,17 +298,7 @@ def zmq_poll(sockets: Sequence[tuple[Any, int]], timeout: int = -1) -> list[tupl
                 for _, core, _ in cores:
                     core.wait_off()
     except TwinError as error:
-        _raise(error.errno)
-
-
-def zmq_errno() -> int:
-    """The errno of the last call that failed."""
-    return _last_errno
-
-
-def strerror(errno: int) -> str:
-    """The text of an errno."""
-    return _MESSAGES.get(errno) or os.strerror(errno)
+        raise_errno(error.errno)
 
 
 def zmq_version_info() -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING, Final, Protocol
 
 from harness.twin.costs import Costs
-from harness.twin.errors import TwinError
+from harness.twin.errors import EMTHREAD, ETERM, TwinError
 from harness.twin.io_thread import IoThread
 from harness.twin.kernel import Kernel, Process
 from harness.twin.observer import Observer
@@ -61,8 +61,6 @@ class Context:
         self.io_threads = [IoThread(kernel, costs) for _ in range(io_threads)]
         self.random = RandSequence()
         self.sockets: dict[SocketBase, None] = {}
-        self.owner = -1
-        """Whoever uses the twin may note here whose context this is."""
         self.max_sockets = MAX_SOCKETS
         self.blocky = True
         self.terminating = False
@@ -78,20 +76,23 @@ class Context:
     def socket(self, type_number: int) -> SocketBase:
         """A new socket. Raises TwinError (EINVAL, EMFILE, ETERM), NotSimulatedYet."""
         if self.terminating:
-            raise TwinError(156384765)
+            raise TwinError(ETERM)
         open_now = sum(1 for socket in self.sockets if not socket.closed)
         if open_now >= self.max_sockets:
             raise TwinError(errno.EMFILE)
         socket = make_socket(type_number, self)
         if not self.blocky:
             socket.options.linger = 0  # F164
+        process = self.kernel.current
+        if process is not None:
+            socket.owner = self.kernel.world.owner_of(process)
         self.sockets[socket] = None
         return socket
 
     def io_thread(self) -> IoThread:
         """The thread for a new connection. Raises TwinError (EMTHREAD) without I/O threads (F201)."""
         if not self.io_threads:
-            raise TwinError(156384766)
+            raise TwinError(EMTHREAD)
         return self.io_threads[0]
 
     @staticmethod
@@ -112,6 +113,7 @@ class Context:
         """Make blocked calls return ETERM, then wait until all sockets are closed and sent (F171)."""
         if self.closed:
             return
+        self._join_pending()
         self.terminating = True
         for socket in list(self.sockets):
             if not socket.closed:
@@ -122,6 +124,16 @@ class Context:
             self._waiter = (process, process.token)
             kernel.block()
         self.closed = True
+
+    def _join_pending(self) -> None:
+        # As libzmq does: connections that nobody has bound get a peer that closes at once, else
+        # their pipes would never end.
+        for name in self.inproc.pending_names():
+            peer = make_socket(0, self)
+            self.sockets[peer] = None
+            peer.options.linger = 0
+            self.inproc.bind(peer, name)[1].close(0)
+            peer.close()
 
     def check_ended(self) -> None:
         """A socket was closed or a connection has ended: forget it; maybe term can return."""

@@ -1,64 +1,106 @@
-"""What things cost in time and memory on a machine, ready to be asked for very often."""
+"""What things cost on a machine, made of a calibration profile and ready to be asked very often."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from harness.twin.flow import Buffers
+from harness.twin.flow import Flow, TcpFlow, UnixFlow
+from harness.twin.kernel import Kernel
+from harness.twin.profile import Cost, Draws, Profile, load
+from harness.twin.transport.tcp_path import TcpPath
 
-_BLOCK: Final = 4096
+_MIN_SNDBUF_BYTES: Final = 4608
+_MIN_RCVBUF_BYTES: Final = 2304
+
+
+class StreamCosts:
+    """The system calls of an engine on one transport: ``write(bytes)`` and ``read(bytes)`` in ns."""
+
+    __slots__ = ("read", "write")
+
+    def __init__(self, write: Cost, read: Cost) -> None:
+        self.write: Final = _price(write)
+        self.read: Final = _price(read)
 
 
 class Costs:
-    """Delays and prices that the twin draws from, made of a calibration profile."""
+    """Delays drawn and prices looked up; all times in ns.
 
-    def __init__(self, profile: str | None, seed: int) -> None:
-        del seed
-        self.command_window_ns = 1_227_000
-        self.signal_ns = 5_000
-        self.write_call_ns = 6_400
-        self.read_call_ns = 6_300
-        self.decode_ns = 430
-        self.poll_ns = 3_000
-        self.bind_ns = 100_000
-        self.connect_ns = 60_000
+    Args:
+        profile: name or path of a profile, None for the shipped default.
+        seed: each kind of delay has a stream of its own, seeded from this and its name.
 
-    def sleep_late(self) -> int:
-        return 1_000
+    Attributes:
+        app_wake: from a command in a socket's mailbox until its blocked thread runs (F49).
+        io_wake: from a command in an I/O thread's mailbox until that thread runs (F61).
+        readable_wake: from bytes that can be read until a sleeping I/O thread reads them (F199).
+        sleep_late: how late a program wakes from a sleep.
+        send, recv: the call itself, by bytes. ``send_wake_ns`` is added when it has to wake a thread.
+        command_window_ns: how old the news of ``send`` may be (F43, F44).
+    """
 
-    def app_wake(self) -> int:
-        return 20_000
+    def __init__(self, profile: str | Path | None, seed: int) -> None:
+        measured = load("default" if profile is None else profile)
+        self.profile: Final = measured
+        self._seed = seed
+        self.app_wake: Final = self._draws("app_wake", measured.app_wake_ns)
+        self.io_wake: Final = self._draws("io_wake", measured.io_wake_ns)
+        self.readable_wake: Final = self._draws("engine_wake", measured.engine_wake_ns)
+        self.sleep_late: Final = self._draws("sleep_late", measured.spin_late_ns)
+        self.send: Final = _price(measured.send)
+        self.recv: Final = _price(measured.recv)
+        self.encode: Final = _price(measured.encode)
+        self.decode: Final = _price(measured.decode)
+        self.command_window_ns: Final = measured.command_window_ns
+        self.send_wake_ns: Final = measured.send_wake_ns
+        self.send_full_ns: Final = measured.send_full_ns
+        self.recv_empty_ns: Final = measured.recv_empty_ns
+        self.poll_ns: Final = measured.poll_ns
+        self.connect_ns: Final = measured.connect_ns
+        self.bind_ns: Final = measured.connect_ns
+        self.streams: Final = {
+            "tcp": StreamCosts(measured.tcp_write, measured.tcp_read),
+            "ipc": StreamCosts(measured.ipc_write, measured.ipc_read),
+        }
+        # An I/O thread that wakes a sleeping application writes to an eventfd: one short system call.
+        self.signal_ns: Final = measured.ipc_write.base_ns
+        # A packet of the TCP handshake is one pass through the loopback kernel, as a small write is.
+        self.hop_ns: Final = {"tcp": measured.tcp_write.base_ns, "ipc": 0}
 
-    def io_wake(self) -> int:
-        return 30_000
+    def _draws(self, name: str, quantiles: tuple[int, ...]) -> Callable[[], int]:
+        digest = hashlib.sha256(f"{self._seed}/{name}".encode()).digest()
+        return Draws(quantiles, np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))).next
 
-    def readable_wake(self) -> int:
-        return 30_000
+    def flow(self, kernel: Kernel, transport: str, sndbuf: int, rcvbuf: int) -> Flow:
+        """A direction of a connection: sender's SNDBUF, receiver's RCVBUF, -1 for the system's default.
 
-    def send_ns(self, size: int) -> int:
-        return 900 + size // 16
-
-    def recv_ns(self, size: int) -> int:
-        return 400 + size // 16
-
-    def encode_ns(self, size: int) -> int:
-        return 330 + size // 16
-
-    def decode_bytes_ns(self, size: int) -> int:
-        return size // 16
-
-    def hop_ns(self, transport: str) -> int:
-        return 10_000
-
-    def buffers(self, transport: str, sndbuf: int, rcvbuf: int) -> Buffers:
-        return Buffers(
-            send_bytes=16384 if sndbuf > 0 else 2_500_000,
-            receive_bytes=16384 if rcvbuf > 0 else 3_000_000,
-            send_overhead_bytes=0,
-            receive_overhead_bytes=768,
-            writable_share=2 / 3,
-            delay_ns=10_000,
-            segment_bytes=32768,
+        Linux doubles what is asked for and has a least size (F206); ipc ignores the options (F208).
+        """
+        profile = self.profile
+        if transport == "ipc":
+            return UnixFlow(kernel, profile.unix_sndbuf_bytes, profile.unix_charge_bytes)
+        path = TcpPath(
+            profile.tcp_sndbuf_bytes if sndbuf < 0 else max(2 * sndbuf, _MIN_SNDBUF_BYTES),
+            profile.tcp_rcvbuf_bytes if rcvbuf < 0 else max(2 * rcvbuf, _MIN_RCVBUF_BYTES),
+            overhead_bytes=profile.tcp_skb_overhead_bytes,
+            max_frags=profile.tcp_max_frags,
+            delayed_ack_ns=profile.tcp_delayed_ack_ns,
+            probe_ns=profile.tcp_probe_ns,
+            grows=rcvbuf < 0,
         )
+        return TcpFlow(kernel, path)
+
+
+def _price(cost: Cost) -> Callable[[int], int]:
+    base, per_byte = cost.base_ns, cost.per_byte_ns
+    if not per_byte:
+        return lambda _size: base
+    return lambda size: base + int(per_byte * size)
+
+
+__all__ = ["Costs", "Profile", "StreamCosts"]

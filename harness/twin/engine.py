@@ -17,8 +17,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from harness.twin.msg import HANDSHAKE, ROUTING_ID, Msg
+from harness.twin.session import ProtocolError
 
 if TYPE_CHECKING:
+    from harness.twin.costs import StreamCosts
     from harness.twin.flow import Flow
     from harness.twin.io_thread import IoThread
     from harness.twin.session import Session
@@ -58,6 +60,7 @@ class Engine:
 
     __slots__ = (
         "_body_seen",
+        "_calls",
         "_cut_bytes",
         "_handshake_out",
         "_in",
@@ -75,8 +78,9 @@ class Engine:
         "far",
     )
 
-    def __init__(self, io: IoThread, out: Flow, into: Flow) -> None:
+    def __init__(self, io: IoThread, calls: StreamCosts, out: Flow, into: Flow) -> None:
         self._io = io
+        self._calls = calls
         self._out = out
         self._in = into
         self._session: Session | None = None
@@ -165,10 +169,10 @@ class Engine:
                 return
         else:
             emptied = False
-        costs = self._io.costs
         out = self._out
-        self._io.kernel.lag_ns += costs.write_call_ns
-        self._out_bytes -= out.write(self._out_bytes)
+        accepted = out.write(self._out_bytes)
+        self._io.kernel.lag_ns += self._calls.write(accepted)
+        self._out_bytes -= accepted
         if emptied and self._out_bytes == 0 and self._cut_bytes == 0:
             # The next writable event would find nothing and stop output polling (F194); the pipe
             # was seen empty, so whatever comes now comes with a command anyway.
@@ -181,7 +185,7 @@ class Engine:
     def _encode(self) -> bool:
         """Fill a batch; whether the source was found empty."""
         kernel = self._io.kernel
-        costs = self._io.costs
+        encode = self._io.costs.encode
         out = self._out
         size = self._cut_bytes
         self._cut_bytes = 0
@@ -196,7 +200,7 @@ class Engine:
                 break
             wire = msg.wire_bytes()
             out.load(msg, wire)
-            kernel.lag_ns += costs.encode_ns(wire)
+            kernel.lag_ns += encode(wire)
             size += wire
         if size > BATCH_BYTES:
             self._cut_bytes = size - BATCH_BYTES
@@ -244,15 +248,12 @@ class Engine:
         if self._body_seen and into.frames:
             # The header of the frame at the front was decoded: its body is read in one go (F18).
             limit = max(BATCH_BYTES, into.frames[0][0] - into.read_offset)
-        costs = self._io.costs
-        kernel = self._io.kernel
-        kernel.lag_ns += costs.read_call_ns
         size = into.read(limit)
+        self._io.kernel.lag_ns += self._calls.read(size)
         if size == 0:
             if into.at_end():
                 self._failed(protocol=False)
             return
-        kernel.lag_ns += costs.decode_bytes_ns(size)
         self._decode()
         if self._session is not None:
             self._session.flush()
@@ -263,20 +264,32 @@ class Engine:
         frames = into.frames
         end = into.read_offset
         kernel = self._io.kernel
-        decode_ns = self._io.costs.decode_ns
+        decode = self._io.costs.decode
         while frames and frames[0][0] <= end:
             msg = frames.popleft()[1]
-            kernel.lag_ns += decode_ns
+            kernel.lag_ns += decode(msg.wire_bytes())
             if msg.kind == HANDSHAKE:
                 self._handshake(msg)
                 if self._session is None:
                     return True
-            elif not self._session.push_msg(msg):  # type: ignore[union-attr]
-                self._parked = msg
-                self._input_stopped = True
-                return False
+            elif not self._push(msg):
+                return self._session is None
         self._body_seen = bool(frames) and frames[0][0] - frames[0][1].wire_bytes() < end
         return True
+
+    def _push(self, msg: Msg) -> bool:
+        session = self._session
+        assert session is not None
+        try:
+            pushed = session.push_msg(msg)
+        except ProtocolError:
+            session.lost_on_wire(msg, session.socket)
+            self._failed(protocol=True)
+            return False
+        if not pushed:
+            self._parked = msg
+            self._input_stopped = True
+        return pushed
 
     def restart_input(self) -> None:
         """There is room in the pipe: parked message, rest of the buffer, one more read (F197)."""

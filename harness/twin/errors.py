@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+EFSM: Final = 156384763
+ENOCOMPATPROTO: Final = 156384764
+ETERM: Final = 156384765
+EMTHREAD: Final = 156384766
+
 
 class TwinError(Exception):
     """A call failed with this errno; the face turns it into pyzmq's own exceptions."""

@@ -4,57 +4,38 @@ Bytes are counted, never copied: the sender's encoder puts each frame with its e
 ``frames``, the receiver's decoder takes out those whose end it has read. Whatever is left there is
 in a batch, in a kernel buffer or on the wire.
 
-The kernels account memory, not bytes: a write is charged with an overhead, and "writable" comes back
-only when the send queue has fallen to a share of its size, while a write itself is accepted as long
-as the queue is not full (F21, F206). See :class:`Buffers` for the parameters.
+What a buffer accepts is the kernel's business: :class:`TcpFlow` asks a model of Linux's tcp,
+:class:`UnixFlow` charges each write of an AF_UNIX socket (F21, F206, F208). In both, "writable"
+comes back only when much has been read, while a write itself is accepted as long as the buffer is
+not full; libzmq's poller obeys the first, its speculative write meets the second.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.twin.kernel import Kernel
+from harness.twin.kernel import NEVER_NS, Kernel
 from harness.twin.msg import Msg
+from harness.twin.transport.tcp_path import TcpPath
 
 if TYPE_CHECKING:
     from harness.twin.engine import Engine
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Buffers:
-    """Parameters of a flow.
+class Flow:
+    """Sender's kernel, wire, receiver's kernel; what both transports share.
 
     Attributes:
-        send_bytes, receive_bytes: sizes of the two queues, in bytes of memory charged.
-        send_overhead_bytes, receive_overhead_bytes: memory charged beyond the payload for each
-            write that waits in the send queue, and for each segment in the receive queue.
-        writable_share: the send queue is writable again at or below this share of its size.
-        delay_ns: from the write to the moment at which the receiver can read.
-        segment_bytes: the largest piece that travels as one.
+        frames: ``(end_offset, frame)`` of all that the receiver's decoder has not taken, in order.
+        loaded, read_offset: bytes that the encoder has put into batches, bytes that were read.
+        wants_out: the sender waits until it can write.
     """
 
-    send_bytes: int
-    receive_bytes: int
-    send_overhead_bytes: int
-    receive_overhead_bytes: int
-    writable_share: float
-    delay_ns: int
-    segment_bytes: int
-
-
-class Flow:
-    """Sender's kernel, wire, receiver's kernel."""
-
     __slots__ = (
-        "_arrived",
-        "_buffers",
         "_kernel",
-        "_receive_used",
-        "_send_used",
-        "_threshold",
-        "_waiting",
+        "_written_ns",
         "broken",
         "fin_ns",
         "frames",
@@ -65,14 +46,9 @@ class Flow:
         "wants_out",
     )
 
-    def __init__(self, kernel: Kernel, buffers: Buffers) -> None:
+    def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._buffers = buffers
-        self._send_used = 0
-        self._receive_used = 0
-        self._waiting: deque[int] = deque()
-        self._arrived: deque[list[int]] = deque()
-        self._threshold = int(buffers.send_bytes * buffers.writable_share)
+        self._written_ns = 0
         self.frames: deque[tuple[int, Msg]] = deque()
         self.loaded = 0
         self.read_offset = 0
@@ -82,6 +58,28 @@ class Flow:
         self.fin_ns = -1
         self.broken = False
 
+    # -- what a transport defines --------------------------------------------------------------
+
+    def _accept(self, size: int, now_ns: int) -> int:
+        """Bytes that the sender's kernel takes."""
+        raise NotImplementedError
+
+    def _take(self, limit: int, now_ns: int) -> int:
+        """Bytes that the receiver's kernel gives."""
+        raise NotImplementedError
+
+    def _has_bytes(self) -> bool:
+        """Whether the receiver's kernel holds any."""
+        raise NotImplementedError
+
+    def _all_through(self) -> bool:
+        """Whether the sender's kernel has nothing left to send."""
+        raise NotImplementedError
+
+    def writable(self) -> bool:
+        """Whether poll would say so."""
+        raise NotImplementedError
+
     # -- the sender's side ---------------------------------------------------------------------
 
     def load(self, msg: Msg, size: int) -> None:
@@ -90,47 +88,21 @@ class Flow:
         self.frames.append((self.loaded, msg))
 
     def write(self, size: int) -> int:
-        """Bytes that the send queue takes now; 0 is "would block"."""
-        buffers = self._buffers
-        free = buffers.send_bytes - self._send_used
-        if free <= 0 or self.broken:
-            return size if self.broken else 0
-        # The kernel checks for room before each piece, so the last one may overshoot.
-        pieces = -(-free // buffers.segment_bytes)
-        accepted = min(size, pieces * buffers.segment_bytes)
-        for start in range(0, accepted, buffers.segment_bytes):
-            piece = min(buffers.segment_bytes, accepted - start)
-            self._waiting.append(piece)
-            self._send_used += piece + buffers.send_overhead_bytes
-        self._transmit()
+        """Bytes that are accepted now; 0 is "would block". To a closed peer all are, and are lost."""
+        if self.broken:
+            return size
+        kernel = self._kernel
+        now = kernel.now_ns + kernel.lag_ns
+        accepted = self._accept(size, now)
+        if accepted:
+            self._written_ns = now
+            self._announce()
         return accepted
-
-    def writable(self) -> bool:
-        """Whether poll would say so: the send queue has fallen to the threshold."""
-        return self._send_used <= self._threshold or self.broken
 
     def close(self) -> None:
         """The sender has closed: what it has written is still delivered, then comes the end."""
-        self.fin_ns = self._kernel.now_ns + self._kernel.lag_ns + self._buffers.delay_ns
+        self.fin_ns = self._kernel.now_ns + self._kernel.lag_ns
         self._announce()
-
-    def _transmit(self) -> None:
-        buffers = self._buffers
-        kernel = self._kernel
-        arrival = kernel.now_ns + kernel.lag_ns + buffers.delay_ns
-        waiting = self._waiting
-        moved = False
-        while waiting:
-            charge = waiting[0] + buffers.receive_overhead_bytes
-            if self._receive_used and self._receive_used + charge > buffers.receive_bytes:
-                break
-            piece = waiting.popleft()
-            self._send_used -= piece + buffers.send_overhead_bytes
-            self._receive_used += charge
-            self._arrived.append([arrival, piece])
-            moved = True
-        if moved:
-            self._announce()
 
     def _announce(self) -> None:
         if self.receiver is not None:
@@ -139,47 +111,139 @@ class Flow:
     # -- the receiver's side -------------------------------------------------------------------
 
     def readable_ns(self) -> int:
-        """When the next byte, or the end, can be read; -1 when neither is under way."""
-        if self._arrived:
-            return self._arrived[0][0]
-        if self.fin_ns >= 0 and not self._waiting:
+        """When the next byte, or the end, can be read; -1 when neither is there."""
+        if self._has_bytes():
+            return self._written_ns
+        if self.fin_ns >= 0 and self._all_through():
             return self.fin_ns
         return -1
 
     def read(self, limit: int) -> int:
-        """Read at most ``limit`` bytes that have arrived: their number, 0 for none."""
-        now = self._kernel.now_ns
-        arrived = self._arrived
-        overhead = self._buffers.receive_overhead_bytes
-        total = 0
-        freed = 0
-        while arrived and total < limit and arrived[0][0] <= now:
-            segment = arrived[0]
-            take = segment[1]
-            if take > limit - total:
-                take = limit - total
-                segment[1] -= take
-            else:
-                arrived.popleft()
-                freed += overhead
-            total += take
-        if total:
-            self.read_offset += total
-            self._receive_used -= total + freed
-            if self._waiting:
-                self._transmit()
+        """Read at most ``limit`` bytes: their number, 0 for none."""
+        kernel = self._kernel
+        size = self._take(limit, kernel.now_ns + kernel.lag_ns)
+        if size:
+            self.read_offset += size
+            if self.wants_out:
                 self._wake_sender()
-        return total
+        return size
 
     def at_end(self) -> bool:
         """Whether everything was read and the sender has closed."""
-        return self.fin_ns >= 0 and not self._arrived and not self._waiting
+        return self.fin_ns >= 0 and not self._has_bytes() and self._all_through()
 
     def _wake_sender(self) -> None:
-        if self.wants_out and self._send_used <= self._threshold and self.sender is not None:
+        if self.wants_out and self.sender is not None and self.writable():
             self.wants_out = False
             self.sender.writable_again()
 
     def under_way(self) -> list[Msg]:
         """Frames that the receiver's decoder has not taken out, oldest first."""
         return [msg for _, msg in self.frames]
+
+
+class TcpFlow(Flow):
+    """tcp over loopback: segments, windows, acknowledgements, as Linux keeps its books."""
+
+    __slots__ = ("_path", "_timer_ns")
+
+    def __init__(self, kernel: Kernel, path: TcpPath) -> None:
+        super().__init__(kernel)
+        self._path = path
+        self._timer_ns = NEVER_NS
+
+    def _accept(self, size: int, now_ns: int) -> int:
+        accepted = self._path.write(size, now_ns)
+        self._watch_timers()
+        return accepted
+
+    def _take(self, limit: int, now_ns: int) -> int:
+        size = self._path.read(limit, now_ns)
+        if self._path.has_unsent:
+            self._watch_timers()
+        return size
+
+    def _has_bytes(self) -> bool:
+        return self._path.readable
+
+    def _all_through(self) -> bool:
+        return not self._path.has_unsent
+
+    def writable(self) -> bool:
+        """At least a third of the send buffer is free."""
+        if self.broken or self._path.writable:
+            return True
+        self._watch_timers()
+        return False
+
+    def _watch_timers(self) -> None:
+        # Late acknowledgements and window probes matter only while somebody waits for them.
+        path = self._path
+        if not path.has_unsent and path.writable:
+            return
+        due = path.next_timer_ns
+        if due < self._timer_ns:
+            self._timer_ns = due
+            self._kernel.call_at(max(due, self._kernel.now_ns), self._timer)
+
+    def _timer(self) -> None:
+        self._timer_ns = NEVER_NS
+        if self.broken:
+            return
+        had_bytes = self._path.readable
+        self._path.advance(self._kernel.now_ns)
+        if self._path.readable and not had_bytes:
+            self._written_ns = self._kernel.now_ns
+            self._announce()
+        self._wake_sender()
+        self._watch_timers()
+
+
+class UnixFlow(Flow):
+    """ipc: each write is charged to the sender until its last byte is read (F208)."""
+
+    __slots__ = ("_capacity", "_charge", "_pieces", "_used")
+
+    def __init__(self, kernel: Kernel, capacity_bytes: int, charge_bytes: Callable[[int], int]) -> None:
+        super().__init__(kernel)
+        self._capacity = capacity_bytes
+        self._charge = charge_bytes
+        self._used = 0
+        self._pieces: deque[list[int]] = deque()
+
+    def _accept(self, size: int, now_ns: int) -> int:
+        accepted = 0
+        while accepted < size and self._used < self._capacity:
+            piece = min(size - accepted, _UNIX_PIECE_BYTES)
+            charge = self._charge(piece)
+            self._used += charge
+            self._pieces.append([piece, charge])
+            accepted += piece
+        return accepted
+
+    def _take(self, limit: int, now_ns: int) -> int:
+        pieces = self._pieces
+        total = 0
+        while pieces and total < limit:
+            piece = pieces[0]
+            if piece[0] > limit - total:
+                piece[0] -= limit - total
+                return limit
+            total += piece[0]
+            self._used -= piece[1]
+            pieces.popleft()
+        return total
+
+    def _has_bytes(self) -> bool:
+        return bool(self._pieces)
+
+    def _all_through(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        """At least three quarters of the buffer are free."""
+        return self.broken or 4 * self._used <= self._capacity
+
+
+_UNIX_PIECE_BYTES = 32768
+"""A longer write is split into buffers of this size."""

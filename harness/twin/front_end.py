@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.twin import backend
+from harness.twin.face import use_front
 
 _ROOT = "zmq"
 
@@ -107,7 +108,7 @@ def front_end() -> FrontEnd:
             del os.environ["PYZMQ_BACKEND"]
         else:
             os.environ["PYZMQ_BACKEND"] = before
-    backend.use_front(module)
+    use_front(module)
     return loader
 
 

@@ -54,10 +54,11 @@ class IoThread:
             return
         kernel = self.kernel
         if self._turn_ns == NEVER_NS:
-            if self._busy_until_ns <= kernel.now_ns:
-                # The mailbox slept: its signaler is written, which costs the poster a system call.
-                kernel.lag_ns += self.costs.signal_ns
+            asleep = self._busy_until_ns <= kernel.now_ns
             self._schedule(kernel.now_ns + kernel.lag_ns, self.costs.io_wake)
+            if asleep:
+                # The mailbox slept: its signaler is written, which takes the poster some time.
+                kernel.lag_ns += self.costs.send_wake_ns
         elif self._turn_ns > kernel.now_ns:
             # Asleep until bytes arrive, or about to run: a command may come sooner.
             self._schedule(kernel.now_ns + kernel.lag_ns, self.costs.io_wake)

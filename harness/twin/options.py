@@ -110,6 +110,7 @@ TABLE: Final = (
     _read_only("LAST_ENDPOINT", 32, "bytes", b""),
     _read_only("MECHANISM", 43, "int"),
     _read_only("THREAD_SAFE", 81, "bool"),
+    _read_only("TOPICS_COUNT", 116, "int"),
     # Kept: no effect on what is simulated (one host, NULL security, IPv4 loopback).
     _kept("IPV6", 42, "bool", 0),
     _kept("IPV4ONLY", 31, "bool", 1),
@@ -123,6 +124,7 @@ TABLE: Final = (
     _kept("RATE", 8, "int", 100, 1),
     _kept("RECOVERY_IVL", 9, "int", 10000, 0),
     _kept("MULTICAST_HOPS", 25, "int", 1, 1),
+    _kept("MULTICAST_LOOP", 96, "bool", 1),
     _kept("MULTICAST_MAXTPDU", 84, "int", 1500, 1),
     # Not simulated yet: they change loss or latency.
     _later("AFFINITY", 4, "int64", 0, 0),
@@ -157,6 +159,16 @@ TABLE: Final = (
     _later("USE_FD", 89, "int", -1, -1),
     _later("VMCI_CONNECT_TIMEOUT", 88, "int", 0, 0),
     _later("GSSAPI_SERVER", 62, "bool", 0),
+    _later("ONLY_FIRST_SUBSCRIBE", 108, "int", 0, 0),
+    _later("XPUB_MANUAL_LAST_VALUE", 98, "int", 0, 0),
+    _later("TCP_ACCEPT_FILTER", 38, "bytes", b""),
+    _later("METADATA", 95, "bytes", b""),
+    _later("LOOPBACK_FASTPATH", 94, "bool", 0),
+    _later("SOCKS_USERNAME", 99, "bytes", b""),
+    _later("SOCKS_PASSWORD", 100, "bytes", b""),
+    _later("GSSAPI_PRINCIPAL", 63, "bytes", b""),
+    _later("GSSAPI_SERVICE_PRINCIPAL", 64, "bytes", b""),
+    _later("GSSAPI_PLAINTEXT", 65, "bool", 0),
     _later("FD", 14, "int", 0),
 )
 

@@ -205,9 +205,9 @@ def _is_number(value: object) -> bool:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be a text")
-    return value
+    if isinstance(value, str):
+        return value
+    raise ValueError("must be a text")
 
 
 def _int(value: object) -> int:

@@ -7,24 +7,35 @@ the result shifted right by one; its state is filled by a linear congruential ge
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 _WORD = 0xFFFFFFFF
+
+
+def _initial_state() -> tuple[int, ...]:
+    state = [1]
+    for _ in range(30):
+        state.append(16807 * state[-1] % 2147483647)
+    state += state[:3]
+    for _ in range(310):
+        state.append((state[-31] + state[-3]) & _WORD)
+    return tuple(state[-31:])
+
+
+_INITIAL_STATE: Final = _initial_state()
 
 
 class RandSequence:
     """The numbers that one process draws, in order."""
 
+    __slots__ = ("_state",)
+
     def __init__(self) -> None:
-        state = [1]
-        for _ in range(30):
-            state.append(16807 * state[-1] % 2147483647)
-        self._state: deque[int] = deque(state, maxlen=31)
-        for _ in range(3):
-            self._state.append(self._state[0])
-        for _ in range(310):
-            self._step()
+        self._state: deque[int] | None = None
 
     def _step(self) -> int:
+        if self._state is None:
+            self._state = deque(_INITIAL_STATE, maxlen=31)
         value = (self._state[-31] + self._state[-3]) & _WORD
         self._state.append(value)
         return value

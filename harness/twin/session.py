@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from harness.twin.engine import Engine
     from harness.twin.io_thread import IoThread
     from harness.twin.observer import Observer
-    from harness.twin.socket_base import Options, SocketBase
+    from harness.twin.socket_base import SocketBase
+    from harness.twin.socket_options import Options
+
+
+class ProtocolError(Exception):
+    """The peer broke the rules of its socket type: the connection is closed for good (F133)."""
 
 
 class Session:

@@ -11,66 +11,29 @@ Time: a call books its cost in ``kernel.lag_ns`` and spends it when it returns.
 
 from __future__ import annotations
 
-import copy
 import errno
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.twin.errors import TwinError
+from harness.twin.errors import ETERM, TwinError
 from harness.twin.kernel import NEVER_NS, Process
 from harness.twin.msg import Msg
-from harness.twin.options import BY_NUMBER, NotSimulatedYet
 from harness.twin.pipe import Pipe
+from harness.twin.session import Session
+from harness.twin.socket_options import Options, get_option, set_option
 
 if TYPE_CHECKING:
     from harness.twin.context import Context
     from harness.twin.observer import Observer
-    from harness.twin.session import Session
 
 POLLIN = 1
 POLLOUT = 2
 DONTWAIT = 1
 SNDMORE = 2
 
-ETERM = 156384765
-EFSM = 156384763
-
 _INBOUND_POLL_RATE = 100
 """recv looks for commands every hundredth call (F47)."""
-
-
-class Options:
-    """Option values of one socket, by lower-case name; copied for sessions and listeners (F23)."""
-
-    __slots__ = (
-        "backlog",
-        "linger",
-        "rcvbuf",
-        "rcvhwm",
-        "rcvtimeo",
-        "reconnect_ivl",
-        "routing_id",
-        "sndbuf",
-        "sndhwm",
-        "sndtimeo",
-    )
-
-    def __init__(self) -> None:
-        self.sndhwm = 1000
-        self.rcvhwm = 1000
-        self.sndbuf = -1
-        self.rcvbuf = -1
-        self.sndtimeo = -1
-        self.rcvtimeo = -1
-        self.linger = -1
-        self.backlog = 100
-        self.reconnect_ivl = 100
-        self.routing_id = b""
-
-    def snapshot(self) -> Options:
-        """A copy as bind and connect take it."""
-        return copy.copy(self)
 
 
 class SocketBase:
@@ -79,9 +42,7 @@ class SocketBase:
     __slots__ = (
         "_endpoints",
         "_last_check_ns",
-        "_last_endpoint",
         "_mailbox",
-        "_rcvmore",
         "_ticks",
         "_waiter",
         "closed",
@@ -89,9 +50,12 @@ class SocketBase:
         "costs",
         "extra",
         "kernel",
+        "last_endpoint",
         "observer",
         "options",
+        "owner",
         "pipes",
+        "rcvmore",
         "sessions",
     )
 
@@ -100,6 +64,7 @@ class SocketBase:
     receives_routing_id: ClassVar[bool] = False
     resubscribes: ClassVar[bool] = False
     single_connect: ClassVar[bool] = False
+    session_class: ClassVar[type[Session]] = Session
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -111,12 +76,14 @@ class SocketBase:
         self.pipes: dict[Pipe, None] = {}
         self.sessions: dict[Session, None] = {}
         self.closed = False
+        self.owner = -1
+        """Whoever uses the twin may say whose socket this is, see ``Twin.owner_of``."""
         self._mailbox: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._waiter: tuple[Process, int] | None = None
         self._last_check_ns = -NEVER_NS
         self._ticks = 0
-        self._rcvmore = False
-        self._last_endpoint = b""
+        self.rcvmore = False
+        self.last_endpoint = b""
         self._endpoints: dict[str, list[Any]] = {}
 
     # -- what a socket type defines --------------------------------------------------------------
@@ -129,13 +96,13 @@ class SocketBase:
         """A pipe is gone."""
         raise NotImplementedError
 
-    def xread_activated(self, pipe: Pipe) -> None:
+    def read_activated(self, pipe: Pipe) -> None:
         """A pipe has data again."""
 
-    def xwrite_activated(self, pipe: Pipe) -> None:
+    def write_activated(self, pipe: Pipe) -> None:
         """A pipe has room again."""
 
-    def xhiccuped(self, pipe: Pipe) -> None:
+    def hiccuped(self, pipe: Pipe) -> None:
         """The connection under a pipe was lost and the pipe kept."""
 
     def xsend(self, msg: Msg) -> bool:
@@ -158,6 +125,10 @@ class SocketBase:
         """Set an option of this type; False when the type does not have it."""
         return False
 
+    def topics_count(self) -> int:
+        """Different subscriptions. Raises TwinError (EINVAL) where there are none."""
+        raise TwinError(errno.EINVAL)
+
     def prefetched(self) -> list[Msg]:
         """Frames read from a pipe in advance and not yet given to the application."""
         return []
@@ -171,23 +142,11 @@ class SocketBase:
         if waiter is not None:
             self._waiter = None
             kernel = self.kernel
-            kernel.lag_ns += self.costs.signal_ns
             kernel.wake(waiter[0], waiter[1], kernel.lag_ns + self.costs.app_wake())
+            kernel.lag_ns += self.costs.signal_ns
         elif self.closed and len(self._mailbox) == 1:
             # The reaper thread looks after a closed socket (F165).
             self.kernel.call_at(self.kernel.now_ns + self.kernel.lag_ns, self._reap)
-
-    def read_activated(self, pipe: Pipe) -> None:
-        """A command of a pipe: data again."""
-        self.xread_activated(pipe)
-
-    def write_activated(self, pipe: Pipe) -> None:
-        """A command of a pipe: room again."""
-        self.xwrite_activated(pipe)
-
-    def hiccuped(self, pipe: Pipe) -> None:
-        """A command of a pipe: its connection was lost."""
-        self.xhiccuped(pipe)
 
     def pipe_terminated(self, pipe: Pipe) -> None:
         """A command of a pipe: it is dead."""
@@ -198,7 +157,7 @@ class SocketBase:
             self.context.check_ended()
 
     def process_bind(self, pipe: Pipe) -> None:
-        """A command: a peer's handshake is done, here is its pipe."""
+        """A command: a peer's handshake is done, take its pipe into service."""
         self.attach_pipe(pipe, locally_initiated=False)
 
     def attach_pipe(self, pipe: Pipe, locally_initiated: bool) -> None:
@@ -265,7 +224,7 @@ class SocketBase:
         """Send one frame. Raises TwinError: EAGAIN, EFSM, ENOTSUP, ETERM, ENOTSOCK."""
         self.check_open()
         kernel = self.kernel
-        kernel.lag_ns = self.costs.send_ns(len(data))
+        kernel.lag_ns = self.costs.send(len(data))
         now = kernel.now_ns
         if now - self._last_check_ns > self.costs.command_window_ns:
             self._last_check_ns = now
@@ -279,6 +238,7 @@ class SocketBase:
     def _send_later(self, msg: Msg, flags: int) -> None:
         timeout_ms = 0 if flags & DONTWAIT else self.options.sndtimeo
         if timeout_ms == 0:
+            self.kernel.lag_ns = self.costs.send_full_ns
             self._settle()
             raise TwinError(errno.EAGAIN)
         deadline = NEVER_NS if timeout_ms < 0 else self.kernel.now_ns + timeout_ms * 1_000_000
@@ -301,8 +261,8 @@ class SocketBase:
         msg = self.xrecv()
         if msg is None:
             msg = self._recv_later(flags)
-        self._rcvmore = msg.more
-        kernel.lag_ns += self.costs.recv_ns(len(msg.data))
+        self.rcvmore = msg.more
+        kernel.lag_ns += self.costs.recv(len(msg.data))
         self._settle()
         return msg
 
@@ -314,7 +274,7 @@ class SocketBase:
         if msg is not None:
             return msg
         if timeout_ms == 0:
-            self.kernel.lag_ns += self.costs.recv_ns(0)
+            self.kernel.lag_ns += self.costs.recv_empty_ns
             self._settle()
             raise TwinError(errno.EAGAIN)
         deadline = NEVER_NS if timeout_ms < 0 else self.kernel.now_ns + timeout_ms * 1_000_000
@@ -335,67 +295,20 @@ class SocketBase:
     # -- options ---------------------------------------------------------------------------------
 
     def set(self, number: int, value: int | bytes) -> None:
-        """setsockopt. Raises TwinError (EINVAL), NotSimulatedYet."""
+        """setsockopt. Raises TwinError (EINVAL, ENOTSOCK), NotSimulatedYet."""
         self.check_open()
-        option = BY_NUMBER.get(number)
-        if option is None or not option.write:
-            raise TwinError(errno.EINVAL)
-        error = option.check(value)
-        if error:
-            raise TwinError(error)
-        if option.status == "later":
-            if value != option.default:
-                raise NotSimulatedYet(f"socket option {option.name}")
-            return
-        name = option.name.lower()
-        if self.xset(name, value):
-            return
-        if name in ("sndhwm", "rcvhwm"):
-            setattr(self.options, name, value)
-            self._update_pipes()
-        elif name == "routing_id":
-            if not isinstance(value, bytes) or not 1 <= len(value) <= 255:
-                raise TwinError(errno.EINVAL)
-            self.options.routing_id = value
-        elif hasattr(self.options, name):
-            setattr(self.options, name, value)
-        elif option.status == "kept":
-            self.extra[number] = value
-        else:
-            raise TwinError(errno.EINVAL)
-
-    def _update_pipes(self) -> None:
-        # Both ends of living pipes, never those that a listener will make (F12).
-        options = self.options
-        for pipe in self.pipes:
-            pipe.set_hwms(options.rcvhwm, options.sndhwm)
-            pipe.peer.owner.post(pipe.peer.process_hwm, (options.sndhwm, options.rcvhwm))
+        set_option(self, number, value)
 
     def get(self, number: int) -> int | bytes:
-        """getsockopt. Raises TwinError (EINVAL), NotSimulatedYet."""
-        option = BY_NUMBER.get(number)
-        if option is None or not option.read:
-            raise TwinError(errno.EINVAL)
-        name = option.name
-        if name == "EVENTS":
-            events = self.events()
-            self._settle()
-            return events
+        """getsockopt. Raises TwinError (EINVAL, ENOTSOCK), NotSimulatedYet."""
         self.check_open()
-        if name == "RCVMORE":
-            return int(self._rcvmore)
-        if name == "TYPE":
-            return self.type_number
-        if name == "LAST_ENDPOINT":
-            return self._last_endpoint
-        if name == "FD":
-            raise NotSimulatedYet("socket option FD")
-        if name in ("SUBSCRIBE", "UNSUBSCRIBE", "XPUB_VERBOSE", "XPUB_VERBOSER", "XPUB_NODROP", "ROUTER_MANDATORY"):
-            raise TwinError(errno.EINVAL)
-        if hasattr(self.options, name.lower()):
-            value: int | bytes = getattr(self.options, name.lower())
-            return value
-        return self.extra.get(number, option.default)
+        return get_option(self, number)
+
+    def events_call(self) -> int:
+        """getsockopt(EVENTS), as a call of its own."""
+        events = self.events()
+        self._settle()
+        return events
 
     @property
     def routing_id(self) -> bytes:
@@ -411,7 +324,7 @@ class SocketBase:
         self.process_commands()
         transport, rest = self.context.parse(address)
         where, listener = self.context.transports[transport].bind(self, rest)
-        self._last_endpoint = where.encode()
+        self.last_endpoint = where.encode()
         self._endpoints.setdefault(where, []).append(listener)
         self.observer.event(self, "listening")
         self._settle()
@@ -425,19 +338,15 @@ class SocketBase:
         if self.single_connect and transport != "inproc" and address in self._endpoints:
             return  # a second connect to the same place is a silent no-op for these types (F122)
         connection = self.context.transports[transport].connect(self, rest)
-        self._last_endpoint = address.encode()
+        self.last_endpoint = address.encode()
         self._endpoints.setdefault(address, []).append(connection)
         self._settle()
 
-    def unbind(self, address: str) -> None:
-        """Stop listening; accepted connections are closed too (F173). Raises TwinError (ENOENT)."""
-        self._term_endpoint(address)
+    def term_endpoint(self, address: str) -> None:
+        """unbind and disconnect. Raises TwinError (ENOENT).
 
-    def disconnect(self, address: str) -> None:
-        """Close what ``connect`` opened; its queue is sent under LINGER (F172). Raises TwinError (ENOENT)."""
-        self._term_endpoint(address)
-
-    def _term_endpoint(self, address: str) -> None:
+        Unbind closes accepted connections too (F173); disconnect sends its queue under LINGER (F172).
+        """
         self.check_open()
         self.process_commands()
         opened = self._endpoints.pop(address, None)

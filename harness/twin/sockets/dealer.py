@@ -38,11 +38,11 @@ class Dealer(SocketBase):
         self._fq.pipe_terminated(pipe)
         self._lb.pipe_terminated(pipe)
 
-    def xread_activated(self, pipe: Pipe) -> None:
+    def read_activated(self, pipe: Pipe) -> None:
         """A peer has sent again."""
         self._fq.activated(pipe)
 
-    def xwrite_activated(self, pipe: Pipe) -> None:
+    def write_activated(self, pipe: Pipe) -> None:
         """A peer has room again."""
         self._lb.activated(pipe)
 

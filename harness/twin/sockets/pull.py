@@ -33,7 +33,7 @@ class Pull(SocketBase):
         """A sender has gone and all it sent was read."""
         self._fq.pipe_terminated(pipe)
 
-    def xread_activated(self, pipe: Pipe) -> None:
+    def read_activated(self, pipe: Pipe) -> None:
         """A sender has sent again."""
         self._fq.activated(pipe)
 

@@ -34,7 +34,7 @@ class Push(SocketBase):
         """A worker has gone."""
         self._lb.pipe_terminated(pipe)
 
-    def xwrite_activated(self, pipe: Pipe) -> None:
+    def write_activated(self, pipe: Pipe) -> None:
         """A worker has room again."""
         self._lb.activated(pipe)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.twin.errors import TwinError
+from harness.twin.errors import EFSM, TwinError
 from harness.twin.msg import Msg
-from harness.twin.socket_base import EFSM
 from harness.twin.sockets.router import Router
 
 if TYPE_CHECKING:

@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from harness.twin.errors import TwinError
+from harness.twin.errors import EFSM, TwinError
 from harness.twin.msg import Msg
 from harness.twin.pipe import Pipe
-from harness.twin.socket_base import EFSM
+from harness.twin.session import ProtocolError, Session
 from harness.twin.sockets.dealer import Dealer
 
 if TYPE_CHECKING:
     from harness.twin.context import Context
+
+_BOTTOM: Final = 0
+_AFTER_ID: Final = 1
+_BODY: Final = 2
+_REQUEST_ID_BYTES: Final = 4
+
+
+class ReqSession(Session):
+    """Lets only well-formed replies through: [id,] empty frame, body (F87)."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._expects = _BOTTOM
+
+    def push_msg(self, msg: Msg) -> bool:
+        """Raises ProtocolError for a reply without the empty frame."""
+        expects = self._expects
+        if expects == _BODY:
+            following = _BODY if msg.more else _BOTTOM
+        elif msg.more and not msg.data:
+            following = _BODY
+        elif expects == _BOTTOM and msg.more and len(msg.data) == _REQUEST_ID_BYTES:
+            following = _AFTER_ID
+        else:
+            raise ProtocolError
+        if not super().push_msg(msg):
+            return False
+        self._expects = following
+        return True
+
+    def engine_error(self, protocol: bool) -> None:
+        """A new connection starts with a new reply."""
+        self._expects = _BOTTOM
+        super().engine_error(protocol)
 
 
 class Req(Dealer):
@@ -21,6 +55,7 @@ class Req(Dealer):
 
     type_name = "REQ"
     type_number = 3
+    session_class = ReqSession
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

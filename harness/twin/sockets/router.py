@@ -82,7 +82,7 @@ class Router(SocketBase):
             self._current_out = None
             self._drop_cause = "disconnect_pipe"
 
-    def xread_activated(self, pipe: Pipe) -> None:
+    def read_activated(self, pipe: Pipe) -> None:
         """A peer has sent again, perhaps only now its identity."""
         if pipe not in self._anonymous:
             self._fq.activated(pipe)

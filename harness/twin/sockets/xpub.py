@@ -50,6 +50,9 @@ class Subscriptions:
         """Forget a pipe: the prefixes that nobody wants any more."""
         return [prefix for prefix in sorted(self._pipes) if pipe in self._pipes[prefix] and self.remove(prefix, pipe)]
 
+    def __len__(self) -> int:
+        return len(self._pipes)
+
     def _measure(self) -> None:
         self._lengths = sorted({len(prefix): None for prefix in self._pipes})
 
@@ -99,7 +102,7 @@ class XPub(SocketBase):
     def xattach_pipe(self, pipe: Pipe, locally_initiated: bool) -> None:
         """A new subscriber, with what it has already asked for."""
         self._dist.attach(pipe)
-        self.xread_activated(pipe)
+        self.read_activated(pipe)
 
     def xpipe_terminated(self, pipe: Pipe) -> None:
         """A subscriber has gone, and its subscriptions with it."""
@@ -107,10 +110,10 @@ class XPub(SocketBase):
             self._notify(b"\0" + prefix)
         self._dist.pipe_terminated(pipe)
 
-    def xwrite_activated(self, pipe: Pipe) -> None:
+    def write_activated(self, pipe: Pipe) -> None:
         """A subscriber has room again; the pipe itself knows (F63)."""
 
-    def xread_activated(self, pipe: Pipe) -> None:
+    def read_activated(self, pipe: Pipe) -> None:
         """Subscriptions, or messages from upstream, have come (F102)."""
         while True:
             msg = pipe.read()
@@ -137,6 +140,10 @@ class XPub(SocketBase):
     def _user_message(self, msg: Msg) -> None:
         """A message that an XSUB sent upstream."""
         self._pending.append(msg)
+
+    def topics_count(self) -> int:
+        """Different prefixes that somebody wants."""
+        return len(self._subscriptions)
 
     # -- messages ----------------------------------------------------------------------------------
 

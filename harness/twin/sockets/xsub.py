@@ -44,7 +44,7 @@ class XSub(SocketBase):
         self._dist.attach(pipe)
         self._tell_all(pipe)
 
-    def xhiccuped(self, pipe: Pipe) -> None:
+    def hiccuped(self, pipe: Pipe) -> None:
         """After a reconnect all subscriptions are sent again (F146)."""
         self._tell_all(pipe)
 
@@ -60,7 +60,7 @@ class XSub(SocketBase):
         self._fq.pipe_terminated(pipe)
         self._dist.pipe_terminated(pipe)
 
-    def xread_activated(self, pipe: Pipe) -> None:
+    def read_activated(self, pipe: Pipe) -> None:
         """A publisher has sent again."""
         self._fq.activated(pipe)
 
@@ -83,6 +83,10 @@ class XSub(SocketBase):
         del self._topics[prefix]
         self._lengths = sorted({len(topic): None for topic in self._topics})
         self._to_all(Msg(prefix, kind=CANCEL))
+
+    def topics_count(self) -> int:
+        """Different prefixes subscribed to."""
+        return len(self._topics)
 
     def _to_all(self, msg: Msg) -> None:
         # A copy of the pipes: a refused write may end one of them.

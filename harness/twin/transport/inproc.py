@@ -11,7 +11,8 @@ from harness.twin.pipe import Pipe, pipe_pair
 
 if TYPE_CHECKING:
     from harness.twin.context import Context
-    from harness.twin.socket_base import Options, SocketBase
+    from harness.twin.socket_base import SocketBase
+    from harness.twin.socket_options import Options
 
 
 class _Name:
@@ -94,12 +95,17 @@ class Inproc:
         far.set_hwms(theirs.rcvhwm, theirs.sndhwm)
         if peer.receives_routing_id:
             _send_routing_id(far, theirs)
-        socket.post(socket.process_bind, far)
+        # The binder's own thread does this inside bind, so there is no command to wait for.
+        socket.process_bind(far)
 
     def forget(self, name: str, bound: _Name) -> None:
         """The name is free again."""
         if self._names.get(name) is bound:
             del self._names[name]
+
+    def pending_names(self) -> list[str]:
+        """Names that somebody has connected to and nobody has bound."""
+        return list(self._pending)
 
     def pending_pipes(self) -> list[Pipe]:
         """Far ends of connections that nobody has bound yet."""

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from harness.twin.engine import Engine, connect_engines
 from harness.twin.errors import TwinError
-from harness.twin.flow import Flow
 from harness.twin.pipe import pipe_pair
 from harness.twin.session import Session
 
 if TYPE_CHECKING:
     from harness.twin.context import Context
     from harness.twin.network import Network
-    from harness.twin.socket_base import Options, SocketBase
+    from harness.twin.socket_base import SocketBase
+    from harness.twin.socket_options import Options
 
 _LOCAL: Final = ("*", "0.0.0.0", "localhost")
 _LAST_PORT: Final = 65535
@@ -41,7 +41,7 @@ class Listener:
         if self.closed:
             engine.close()
             return
-        session = Session(self.socket, self.options, self.io, None)
+        session = self.socket.session_class(self.socket, self.options, self.io, None)
         self.socket.sessions[session] = None
         self._sessions[session] = None
         session.observer.event(self.socket, "accepted")
@@ -66,7 +66,7 @@ class Connecter:
         self._io = socket.context.io_thread()
         self._options = socket.options.snapshot()
         options = self._options
-        self.session = Session(socket, options, self._io, self._again)
+        self.session = socket.session_class(socket, options, self._io, self._again)
         near, far = pipe_pair((socket, self.session), (options.sndhwm, options.rcvhwm))
         far.unread_cause = "disconnect_pipe"
         self.session.pipe = far
@@ -149,7 +149,7 @@ class Stream:
         kernel = self._context.kernel
         costs = self._context.costs
         now = kernel.now_ns + kernel.lag_ns
-        hop = costs.hop_ns(self._transport)
+        hop = costs.hop_ns[self._transport]
         io = connecter.io
 
         def arrive() -> None:
@@ -167,10 +167,11 @@ class Stream:
         kernel = self._context.kernel
         costs = self._context.costs
         mine, theirs = connecter.options, listener.options
-        there = Flow(kernel, costs.buffers(self._transport, mine.sndbuf, theirs.rcvbuf))
-        back = Flow(kernel, costs.buffers(self._transport, theirs.sndbuf, mine.rcvbuf))
-        near = Engine(connecter.io, there, back)
-        far = Engine(listener.io, back, there)
+        there = costs.flow(kernel, self._transport, mine.sndbuf, theirs.rcvbuf)
+        back = costs.flow(kernel, self._transport, theirs.sndbuf, mine.rcvbuf)
+        calls = costs.streams[self._transport]
+        near = Engine(connecter.io, calls, there, back)
+        far = Engine(listener.io, calls, back, there)
         connect_engines(near, far)
         return near, far
 

@@ -1,0 +1,124 @@
+"""Getting and setting options of a socket, and the values that sessions and listeners copy (F23)."""
+
+from __future__ import annotations
+
+import copy
+import errno
+from typing import TYPE_CHECKING, Final
+
+from harness.twin.errors import TwinError
+from harness.twin.options import BY_NUMBER, NotSimulatedYet
+
+if TYPE_CHECKING:
+    from harness.twin.socket_base import SocketBase
+
+_MAX_ROUTING_ID_BYTES: Final = 255
+_WRITE_ONLY: Final = (
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "XPUB_VERBOSE",
+    "XPUB_VERBOSER",
+    "XPUB_NODROP",
+    "ROUTER_MANDATORY",
+    "REQ_CORRELATE",
+    "REQ_RELAXED",
+)
+
+
+class Options:
+    """Option values of one socket, by lower-case name; copied for sessions and listeners (F23)."""
+
+    __slots__ = (
+        "backlog",
+        "linger",
+        "rcvbuf",
+        "rcvhwm",
+        "rcvtimeo",
+        "reconnect_ivl",
+        "routing_id",
+        "sndbuf",
+        "sndhwm",
+        "sndtimeo",
+    )
+
+    def __init__(self) -> None:
+        self.sndhwm = 1000
+        self.rcvhwm = 1000
+        self.sndbuf = -1
+        self.rcvbuf = -1
+        self.sndtimeo = -1
+        self.rcvtimeo = -1
+        self.linger = -1
+        self.backlog = 100
+        self.reconnect_ivl = 100
+        self.routing_id = b""
+
+    def snapshot(self) -> Options:
+        """A copy as bind and connect take it."""
+        return copy.copy(self)
+
+
+def set_option(socket: SocketBase, number: int, value: int | bytes) -> None:
+    """setsockopt. Raises TwinError (EINVAL), NotSimulatedYet."""
+    socket.check_open()
+    option = BY_NUMBER.get(number)
+    if option is None or not option.write:
+        raise TwinError(errno.EINVAL)
+    error = option.check(value)
+    if error:
+        raise TwinError(error)
+    if option.status == "later":
+        if value != option.default:
+            raise NotSimulatedYet(f"socket option {option.name}")
+        return
+    name = option.name.lower()
+    if socket.xset(name, value):
+        return
+    if name in ("sndhwm", "rcvhwm"):
+        setattr(socket.options, name, value)
+        _update_pipes(socket)
+    elif name == "routing_id":
+        if not isinstance(value, bytes) or not 1 <= len(value) <= _MAX_ROUTING_ID_BYTES:
+            raise TwinError(errno.EINVAL)
+        socket.options.routing_id = value
+    elif hasattr(socket.options, name):
+        setattr(socket.options, name, value)
+    elif option.status == "kept":
+        socket.extra[number] = value
+    else:
+        raise TwinError(errno.EINVAL)
+
+
+def _update_pipes(socket: SocketBase) -> None:
+    # Both ends of living pipes, never those that a listener will make (F12).
+    options = socket.options
+    for pipe in socket.pipes:
+        pipe.set_hwms(options.rcvhwm, options.sndhwm)
+        pipe.peer.owner.post(pipe.peer.process_hwm, (options.sndhwm, options.rcvhwm))
+
+
+def get_option(socket: SocketBase, number: int) -> int | bytes:
+    """getsockopt. Raises TwinError (EINVAL), NotSimulatedYet."""
+    option = BY_NUMBER.get(number)
+    if option is None or not option.read:
+        raise TwinError(errno.EINVAL)
+    name = option.name
+    if name == "EVENTS":
+        return socket.events_call()
+    socket.check_open()
+    if name == "RCVMORE":
+        return int(socket.rcvmore)
+    if name == "TYPE":
+        return socket.type_number
+    if name == "LAST_ENDPOINT":
+        return socket.last_endpoint
+    if name == "TOPICS_COUNT":
+        return socket.topics_count()
+    if name == "FD":
+        raise NotSimulatedYet("socket option FD (a file descriptor, as event loops and the socket monitor use it)")
+    if name in _WRITE_ONLY:
+        raise TwinError(errno.EINVAL)
+    if hasattr(socket.options, name.lower()):
+        value: int | bytes = getattr(socket.options, name.lower())
+        return value
+    return socket.extra.get(number, option.default)
