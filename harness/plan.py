@@ -1,0 +1,84 @@
+"""From an experiment to runs: one for each variant, world and replication."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.config import REPLICATION_LIMIT, Experiment, Variant
+from harness.problems import MISSING, ConfigError, Problem, did_you_mean
+from harness.run import Run
+
+PROFILE = "default"
+"""The calibration profile that simulated and compared runs use."""
+
+
+def plan(
+    experiment: Experiment,
+    worlds: Sequence[str],
+    *,
+    seed: int | None = None,
+    replications: int | None = None,
+    variant: str | None = None,
+) -> tuple[Run, ...]:
+    """All runs, variant by variant, world by world, replication by replication.
+
+    Args:
+        experiment: what to run.
+        worlds: ``"sim"``, ``"live"`` or both.
+        seed: of the first replication; replication r has ``seed + r`` (default: the experiment's).
+        replications: in every world (default: the experiment's ``seeds`` simulated, ``replications`` live).
+        variant: only this one (default: all).
+
+    Raises:
+        ConfigError: for what cannot be planned, with what would have been right.
+    """
+    problems = _problems(experiment, worlds, seed, replications, variant)
+    if problems:
+        raise ConfigError(experiment.path, problems)
+    first = experiment.seed if seed is None else seed
+    chosen = experiment.variants.values() if variant is None else (experiment.variants[variant],)
+    counts = {"sim": experiment.seeds, "live": experiment.replications}
+    return tuple(
+        _run(experiment, item, world, first + replication, replication)
+        for item in chosen
+        for world in worlds
+        for replication in range(counts[world] if replications is None else replications)
+    )
+
+
+def _run(experiment: Experiment, variant: Variant, world: str, seed: int, replication: int) -> Run:
+    return Run(
+        experiment=experiment.name,
+        variant=variant.name,
+        world=world,
+        seed=seed,
+        replication=replication,
+        duration_ns=variant.duration_ns,
+        warmup_ns=variant.warmup_ns,
+        drain_limit_ns=variant.drain_limit_ns,
+        wall_limit_ns=variant.wall_limit_ns,
+        topology=variant.topology,
+        faults=variant.faults,
+        claims=variant.claims,
+        profile=PROFILE,
+    )
+
+
+def _problems(
+    experiment: Experiment, worlds: Sequence[str], seed: int | None, replications: int | None, variant: str | None
+) -> list[Problem]:
+    found = []
+    if not worlds:
+        found.append(Problem("world", MISSING, "name sim, live or both"))
+    found += [
+        Problem("world", world, f"is no world; {did_you_mean(world, ('sim', 'live'))}")
+        for world in worlds
+        if world not in ("sim", "live")
+    ]
+    if seed is not None and not 0 <= seed <= 2**53:
+        found.append(Problem("seed", seed, f"must be from 0 to {2**53}"))
+    if replications is not None and not 1 <= replications <= REPLICATION_LIMIT:
+        found.append(Problem("replications", replications, f"must be from 1 to {REPLICATION_LIMIT}"))
+    if variant is not None and variant not in experiment.variants:
+        found.append(Problem("variant", variant, f"is no variant; {did_you_mean(variant, experiment.variants)}"))
+    return found

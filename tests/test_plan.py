@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import config
+from harness.config import ConfigError, Experiment
+from harness.plan import plan
+from harness.run import FaultSpec, Run, from_plain
+from harness.topology import Endpoint, Flow, Node, Topology
+
+ROOT = Path(__file__).resolve().parent.parent
+EXPERIMENTS = sorted((ROOT / "experiments").glob("*.toml"))
+
+
+@pytest.fixture(scope="module")
+def experiment() -> Experiment:
+    return config.load(ROOT / "experiments" / "slow-subscriber.toml")
+
+
+def test_one_run_a_variant_world_and_replication(experiment: Experiment) -> None:
+    runs = plan(experiment, ["sim", "live"])
+    assert len(runs) == 2 * (30 + 10)
+    key = [(run.variant, run.world, run.replication) for run in runs]
+    assert key == [
+        (variant, world, replication)
+        for variant in ("plain", "bigger")
+        for world, count in (("sim", 30), ("live", 10))
+        for replication in range(count)
+    ]
+    assert all(run.seed == 1 + run.replication for run in runs)
+    assert {run.profile for run in runs} == {"default"}
+
+
+def test_seed_replications_and_variant_can_be_given(experiment: Experiment) -> None:
+    runs = plan(experiment, ["sim"], seed=100, replications=3, variant="bigger")
+    assert [(run.variant, run.seed, run.replication) for run in runs] == [
+        ("bigger", 100, 0),
+        ("bigger", 101, 1),
+        ("bigger", 102, 2),
+    ]
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_runs_round_trip_to_the_same_id(path: Path) -> None:
+    for run in plan(config.load(path), ["sim", "live"]):
+        again = from_plain(json.loads(json.dumps(run.plain())))
+        assert again == run
+        assert again.id == run.id
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_no_two_runs_have_one_id(path: Path) -> None:
+    ids = [run.id for run in plan(config.load(path), ["sim", "live"])]
+    assert len(ids) == len(dict.fromkeys(ids))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "duration=4s",
+        "warmup=1s",
+        "drain=1s",
+        "wall_limit=2min",
+        'exercises=["queueing"]',
+        "pattern.rate=999/s",
+        "pattern.size=1kB",
+        "pattern.transport=ipc",
+        "pattern.subscribers.fast=2",
+        "pattern.arrivals=poisson",
+        "node.pub.options.sndhwm=101",
+        "node.slow.options.rcvbuf=9KiB",
+        "node.slow.service.constant=401us",
+        "node.slow.service={ exponential = '400us' }",
+        "node.slow.start=1ms",
+        "fault.slowdown.at=1001ms",
+        "fault.slowdown.factor=10.5",
+        "fault.slowdown.node=fast",
+    ],
+)
+def test_whatever_differs_changes_the_id(experiment: Experiment, override: str) -> None:
+    changed = config.load(experiment.path, [override])
+    for world in ("sim", "live"):
+        (before,) = plan(experiment, [world], replications=1, variant="plain")
+        (after,) = plan(changed, [world], replications=1, variant="plain")
+        assert before.id != after.id
+
+
+def test_every_field_of_a_run_is_part_of_its_id(experiment: Experiment) -> None:
+    (run,) = plan(experiment, ["sim"], replications=1, variant="plain")
+    for field in dataclasses.fields(Run):
+        value = getattr(run, field.name)
+        other = {str: "x", int: -1, tuple: ()}.get(type(value), BUILT)
+        assert dataclasses.replace(run, **{field.name: other}).id != run.id, field.name
+
+
+def test_title_and_question_do_not_change_the_id(experiment: Experiment) -> None:
+    changed = config.load(experiment.path, ["title=other", "question=other", "seeds=5"])
+    assert plan(changed, ["sim"], replications=1)[0].id == plan(experiment, ["sim"], replications=1)[0].id
+
+
+BUILT = Topology(nodes=(Node(name="a", group="a", program="m:f"),), endpoints=(), flows=())
+
+names = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
+plain = st.recursive(
+    st.integers(-(2**53), 2**53) | st.text(max_size=9) | st.booleans() | st.floats(-1e9, 1e9),
+    lambda inner: st.dictionaries(names, inner, max_size=3),
+    max_leaves=8,
+)
+nodes = st.builds(
+    Node,
+    name=names,
+    group=names,
+    program=names,
+    options=st.dictionaries(names, plain, max_size=3),
+    start_ns=st.none() | st.integers(0, 10**12),
+)
+some_names = st.lists(names, max_size=3).map(tuple)
+topologies = st.builds(
+    Topology,
+    nodes=st.lists(nodes, max_size=3).map(tuple),
+    endpoints=st.lists(st.builds(Endpoint, connecters=some_names, binder=names, name=names), max_size=2).map(tuple),
+    flows=st.lists(st.builds(Flow, senders=some_names, receivers=some_names, name=names), max_size=2).map(tuple),
+)
+runs = st.builds(
+    Run,
+    topology=topologies,
+    faults=st.lists(st.builds(FaultSpec, options=st.dictionaries(names, plain, max_size=3)), max_size=2).map(tuple),
+    claims=some_names,
+)
+
+
+@given(runs)
+@settings(max_examples=60, deadline=None)
+def test_any_run_round_trips(run: Run) -> None:
+    again = from_plain(json.loads(json.dumps(run.plain())))
+    assert again == run
+    assert again.id == run.id
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"worlds": []}, ["world", "sim, live or both"]),
+        ({"worlds": ["life"]}, ["world", '"life"', 'did you mean "live"']),
+        ({"worlds": ["sim"], "seed": -1}, ["seed = -1", "from 0"]),
+        ({"worlds": ["sim"], "replications": 0}, ["replications = 0", "from 1 to 1000"]),
+        ({"worlds": ["sim"], "replications": 10**9}, ["replications", "from 1 to 1000"]),
+        ({"worlds": ["sim"], "variant": "biger"}, ["variant", '"biger"', 'did you mean "bigger"']),
+    ],
+)
+def test_what_cannot_be_planned_is_said(experiment: Experiment, arguments: dict, words: list[str]) -> None:  # type: ignore[type-arg]
+    with pytest.raises(ConfigError) as caught:
+        plan(experiment, **arguments)
+    for word in ["slow-subscriber.toml", *words]:
+        assert word in str(caught.value)
+
+
+def test_the_shipped_experiments_say_what_they_show() -> None:
+    assert {path.stem for path in EXPERIMENTS} >= {"slow-subscriber", "late-joiner", "worker-pool", "request-reply"}
+    for path in EXPERIMENTS:
+        text = path.read_text()
+        assert text.startswith("# "), path
+        assert {"title", "question", "exercises"} <= tomllib.loads(text).keys(), path
+        assert config.load(path).duration_ns <= 6_000_000_000, path
