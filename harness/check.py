@@ -1,0 +1,339 @@
+"""Laws: what must hold in every run, whatever the experiment is about.
+
+Each law is valid, invalid, or unknown when the run gave no ground to judge it. The verdict of a run
+is the worst of its laws; a law that had nothing to judge (no loss, say) does not count against it.
+A run that hit a limit, or that never reached what it claims to exercise, is unknown at best.
+
+In the simulation every law is exact. Live, conservation can fail only by what nobody can explain:
+an owed message that was not received, and for which no rule of inference gives a cause, leaves the
+run unknown; it may be lost in a way that the experiment did not foresee, or the run ended too early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from harness import credit, kinds
+from harness.inference import JOIN_CAUSES, PUBLISHERS, Links, are_connected, endpoint_of, socket_type
+from harness.ledger import Ledger
+from harness.metrics import codes, columns
+from harness.run import Run
+from harness.trace import CAUSES, NONE, Kind, Trace
+
+Array = npt.NDArray[Any]
+State = Literal["valid", "invalid", "unknown"]
+
+LATE_NS = 5_000_000
+"""A message that leaves this much after it was due is late."""
+
+LATE_SHARE = 0.05
+"""With a larger share of late messages the p95 latency is the load generator's, not ZeroMQ's."""
+
+_INFERABLE = (*JOIN_CAUSES, "hwm_sender", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """One law and how it fared.
+
+    Attributes:
+        name: stable, for machines.
+        state: ``valid``, ``invalid`` or ``unknown``.
+        detail: a sentence: what was judged, or the first thing that broke it.
+        decides: whether ``unknown`` makes the whole run unknown.
+    """
+
+    name: str
+    state: State
+    detail: str
+    decides: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """All laws of a run.
+
+    Attributes:
+        laws: in a fixed order.
+        vacuous: claims of the experiment that the run never reached.
+        verdict: the worst state; ``unknown`` at best when a claim was not reached.
+    """
+
+    laws: tuple[Law, ...]
+    vacuous: tuple[str, ...]
+    verdict: State
+
+
+def check(run: Run, trace: Trace, ledger: Ledger) -> Checks:
+    """Hold a run against the laws of its world."""
+    laws = [
+        _complete(trace),
+        _programs(trace),
+        _conservation(trace, ledger),
+        _order(run, trace),
+        _causality(run, trace, ledger),
+        _clock(trace),
+        _credit(run, trace, ledger),
+    ]
+    if trace.world == "live":
+        laws.append(_generator(run, trace))
+    else:
+        laws += [_twin(trace), _inference(ledger)]
+    vacuous = _vacuous(run, ledger)
+    verdict: State = "valid"
+    if any(law.state == "invalid" for law in laws):
+        verdict = "invalid"
+    elif vacuous or any(law.state == "unknown" and law.decides for law in laws):
+        verdict = "unknown"
+    return Checks(tuple(laws), vacuous, verdict)
+
+
+def _complete(trace: Trace) -> Law:
+    """The run came to its own end."""
+    if trace.limits_hit:
+        return Law("complete", "unknown", "; ".join(trace.limits_hit))
+    return Law("complete", "valid", "no limit was hit")
+
+
+def _programs(trace: Trace) -> Law:
+    """No program died of an exception; its last line says which (the rest is in the summary)."""
+    if trace.errors:
+        last = {node: (text.strip() or "it died").splitlines()[-1] for node, text in sorted(trace.errors.items())}
+        return Law("programs", "invalid", "; ".join(f"{node}: {line}" for node, line in last.items()))
+    return Law("programs", "valid", "no program ended with an error")
+
+
+def _conservation(trace: Trace, ledger: Ledger) -> Law:
+    """Every owed delivery has one fate: expected = delivered + lost + in flight + unexplained."""
+    faults = [
+        f"{anomaly.count} x {anomaly.kind}, the first: {anomaly.first}"
+        for anomaly in ledger.anomalies
+        if anomaly.kind != "lost_before_sent"
+    ]
+    lost = sum(ledger.lost.values())
+    total = ledger.delivered + lost + ledger.in_flight + ledger.unexplained
+    terms = (
+        f"expected {ledger.expected} = delivered {ledger.delivered} + lost {lost} + in flight {ledger.in_flight} "
+        f"+ unexplained {ledger.unexplained}"
+    )
+    if total != ledger.expected:
+        faults.append(f"the sum does not close: {terms}")
+    if ledger.unexplained and trace.world != "live":
+        faults.append(f"{ledger.unexplained} without a fate, the first: {_first_unexplained(ledger)}")
+    if faults:
+        return Law("conservation", "invalid", "; ".join(faults))
+    if ledger.unexplained:
+        first = _first_unexplained(ledger)
+        return Law("conservation", "unknown", f"{ledger.unexplained} cannot be explained, the first: {first}; {terms}")
+    return Law("conservation", "valid", terms)
+
+
+def _first_unexplained(ledger: Ledger) -> str:
+    fate, fates = codes(ledger.messages, "fate")
+    row = ledger.messages.slice(int(np.argmax(fate == fates.index("unexplained"))), 1).to_pylist()[0]
+    return f"flow {row['flow']}, sender {row['sender']}, seq {row['seq']}, receiver {row['receiver'] or '?'}"
+
+
+def _order(run: Run, trace: Trace) -> Law:
+    """Over one connection messages arrive in the order in which they were sent, each once."""
+    records, nodes, flows = trace.records, run.topology.nodes, run.topology.flows
+    received = records["kind"] == Kind.RECEIVED
+    received &= (records["flow"] < len(flows)) & (records["peer"] < len(nodes)) & (records["node"] < len(nodes))
+    at = np.flatnonzero(received)
+    path = (records["flow"][at].astype(np.int64) * len(nodes) + records["peer"][at]) * len(nodes) + records["node"][at]
+    judged = _direct_paths(run, trace, np.unique(path))
+    at, path = at[np.isin(path, judged)], path[np.isin(path, judged)]
+    order = np.argsort(path, kind="stable")
+    at, path = at[order], path[order]
+    sequence = records["seq"][at]
+    wrong = np.flatnonzero((np.diff(sequence) <= 0) & (np.diff(path) == 0))
+    if len(wrong):
+        record = records[at[wrong[0] + 1]]
+        return Law(
+            "order",
+            "invalid",
+            f"{len(wrong)} receptions out of order, the first: flow {flows[record['flow']].name}, "
+            f"sender {nodes[record['peer']].name}, seq {record['seq']} after {sequence[wrong[0]]}, "
+            f"receiver {nodes[record['node']].name}",
+        )
+    if not len(at):
+        return Law("order", "unknown", "nothing was received over a single connection", decides=False)
+    return Law("order", "valid", f"{len(at)} receptions on {len(judged)} paths in the order of sending")
+
+
+def _direct_paths(run: Run, trace: Trace, paths: Array) -> Array:
+    """Those paths (flow, sender, receiver as one number) that are one connection.
+
+    A broken connection that was made again is two, which a receiver reads in turn.
+    """
+    links = Links(run, trace)
+    nodes = [node.name for node in run.topology.nodes]
+    chosen = []
+    for path in paths.tolist():
+        rest, receiver = divmod(path, len(nodes))
+        number, sender = divmod(rest, len(nodes))
+        endpoint = endpoint_of(run.topology, run.topology.flows[number])
+        ends = nodes[sender], nodes[receiver]
+        if endpoint and are_connected(endpoint, *ends) and not links.came_back(endpoint, *ends):
+            chosen.append(path)
+    return np.array(chosen, dtype=np.int64)
+
+
+def _causality(run: Run, trace: Trace, ledger: Ledger) -> Law:
+    """Nothing is received or lost before it was sent, and stamps arrive as they were written."""
+    table = columns(ledger.messages, run)
+    faults = [
+        f"{anomaly.count} lost before they were sent, the first: {anomaly.first}"
+        for anomaly in ledger.anomalies
+        if anomaly.kind == "lost_before_sent"
+    ]
+    early = np.flatnonzero(table.delivered & (table.received_ns < table.sent_ns))
+    if len(early):
+        row = ledger.messages.slice(int(early[0]), 1).to_pylist()[0]
+        faults.append(
+            f"{len(early)} received before they were sent, the first: flow {row['flow']}, sender {row['sender']}, "
+            f"seq {row['seq']}, receiver {row['receiver']}, {row['sent_ns'] - row['received_ns']} ns early"
+        )
+    records = trace.records
+    stamped = records["kind"] == Kind.RECEIVED
+    stamped &= (records["flow"] != NONE) & (records["other_ns"] > records["time_ns"])
+    if stamped.any():
+        record = records[int(np.argmax(stamped))]
+        faults.append(f"{int(stamped.sum())} bear a stamp of the future, the first: seq {record['seq']}")
+    if faults:
+        return Law("causality", "invalid", "; ".join(faults))
+    return Law("causality", "valid", f"{ledger.delivered} deliveries after their send")
+
+
+def _clock(trace: Trace) -> Law:
+    """The clock of a node never goes back.
+
+    Live, events are left out: they are written by other threads than the program's.
+    """
+    records = trace.records
+    at = np.flatnonzero(records["kind"] != Kind.EVENT) if trace.world == "live" else np.arange(len(records))
+    at = at[np.argsort(records["node"][at], kind="stable")]
+    times, node = records["time_ns"][at], records["node"][at]
+    back = np.flatnonzero((np.diff(times) < 0) & (np.diff(node.astype(np.int32)) == 0))
+    if len(back):
+        first = int(back[0])
+        name = trace.nodes[node[first]] if node[first] < len(trace.nodes) else "?"
+        return Law(
+            "clock",
+            "invalid",
+            f"{len(back)} steps back, the first: node {name}, from {times[first]} to {times[first + 1]} ns",
+        )
+    return Law("clock", "valid", f"{len(at)} records in the order of time")
+
+
+def _credit(run: Run, trace: Trace, ledger: Ledger) -> Law:
+    """The arithmetic of :mod:`harness.credit`."""
+    findings = credit.examine(run, trace, ledger)
+    if findings.broken:
+        return Law("credit", "invalid", "; ".join(findings.broken))
+    if findings.pipes:
+        return Law("credit", "valid", f"{findings.stretches} stretches of {findings.pipes} pipes obey HWM + k x LWM")
+    why = "; ".join(findings.skipped) or "no PUB lost a message to a full pipe"
+    return Law("credit", "unknown", why, decides=False)
+
+
+def _generator(run: Run, trace: Trace) -> Law:
+    """The load was offered when it was due (live).
+
+    Judged where a send never blocks (PUB). Elsewhere a message may leave late because the one before it
+    had to wait, which is the pattern's affair; that is told, and does not decide.
+    """
+    records, topology = trace.records, run.topology
+    publishing = []
+    for number, flow in enumerate(topology.flows):
+        endpoint = endpoint_of(topology, flow)
+        if endpoint and all(socket_type(endpoint, name) in PUBLISHERS for name in flow.senders):
+            publishing.append(number)
+    sends = (records["kind"] >= Kind.ATTEMPT) & (records["kind"] <= Kind.REJECTED) & (records["peer"] == NONE)
+    at = np.flatnonzero(sends & (records["other_ns"] >= run.warmup_ns))
+    of_publisher = np.isin(records["flow"][at], publishing)
+    decides = bool(of_publisher.any())
+    at = at[of_publisher] if decides else at
+    if not len(at):
+        return Law("generator", "unknown", "nothing was sent", decides=False)
+    late = int(np.count_nonzero(records["time_ns"][at] - records["other_ns"][at] > LATE_NS))
+    detail = f"{late} of {len(at)} messages left more than {LATE_NS // 1_000_000} ms late"
+    if late <= LATE_SHARE * len(at):
+        return Law("generator", "valid", detail)
+    why = "the run missed its rate" if decides else "the run missed its rate, or its senders were held up"
+    return Law("generator", "unknown", f"{detail}: {why}", decides)
+
+
+def _twin(trace: Trace) -> Law:
+    """The twin's own checks: marks never exceeded, order in every pipe, virtual clock."""
+    if trace.violations:
+        return Law("twin", "invalid", "; ".join(trace.violations))
+    return Law("twin", "valid", "no check inside the twin failed")
+
+
+def _inference(ledger: Ledger) -> Law:
+    """Causes inferred from outside are the true ones, wherever the premises of the inference hold.
+
+    The premise is a connection that stayed up and a receiver that subscribed to everything: a row with any other
+    true cause is outside of it, and so are live runs of the same experiment, which the detail says.
+    """
+    truth, names = codes(ledger.messages, "cause")
+    inferred, inferred_names = codes(ledger.messages, "inferred")
+    kinds_of = np.array([_cause_class(name) for name in names] + [-1])
+    inferred_kinds = np.array([_cause_class(name) for name in inferred_names] + [-1])
+    inside = np.isin(names, _INFERABLE)
+    premise = (inferred >= 0) & np.append(inside, True)[truth]
+    outside = int(np.count_nonzero((inferred >= 0) & ~premise))
+    wrong = np.flatnonzero(premise & (kinds_of[truth] != inferred_kinds[inferred]))
+    scored = int(np.count_nonzero(premise))
+    if len(wrong):
+        row = ledger.messages.slice(int(wrong[0]), 1).to_pylist()[0]
+        return Law(
+            "inference",
+            "invalid",
+            f"{len(wrong)} of {scored} inferred causes are wrong, the first: {row['inferred']} for "
+            f"{row['cause'] or row['fate']}, flow {row['flow']}, sender {row['sender']}, seq {row['seq']}, "
+            f"receiver {row['receiver']}",
+        )
+    aside = f"; {outside} have causes that cannot be told from outside" if outside else ""
+    if not scored:
+        return Law("inference", "unknown", f"there was nothing to infer{aside}", decides=False)
+    return Law("inference", "valid", f"{scored} inferred causes are the true ones{aside}")
+
+
+def _cause_class(name: str) -> int:
+    return CAUSES.index(JOIN_CAUSES[0] if name in JOIN_CAUSES else name)
+
+
+def _vacuous(run: Run, ledger: Ledger) -> tuple[str, ...]:
+    """Claims that were not reached; live, causes that cannot be told apart count as one."""
+    return tuple(claim for claim in run.claims if not _reached(claim, run, ledger))
+
+
+def _reached(claim: str, run: Run, ledger: Ledger) -> bool:
+    if claim == "queueing":
+        backlog = kinds.load("harness.metrics", "backlog").measure(ledger.messages, run)
+        return any(one["max"] > 1 for one in backlog["receivers"].values())
+    if claim == "every_receiver":
+        return not _without_message(run, ledger)
+    same: Iterable[str] = JOIN_CAUSES if run.world == "live" and claim in JOIN_CAUSES else (claim,)
+    return any(ledger.lost.get(cause, 0) for cause in same)
+
+
+def _without_message(run: Run, ledger: Ledger) -> list[tuple[str, str]]:
+    """Flows and their receivers that got nothing."""
+    table = columns(ledger.messages, run)
+    nodes = len(table.node_names)
+    got = np.unique(table.flow[table.delivered].astype(np.int64) * nodes + table.receiver[table.delivered])
+    reached = set(got.tolist())
+    return [
+        (flow.name, name)
+        for number, flow in enumerate(run.topology.flows)
+        for name in flow.receivers
+        if number * nodes + run.topology.node_id(name) not in reached
+    ]

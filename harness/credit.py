@@ -1,0 +1,183 @@
+"""The arithmetic of credit: which losses a full pipe can cause, and which it cannot.
+
+A pipe with a high-water mark H takes H messages before it refuses the first. Its reader then gives
+credit in lumps of L = (H + 1) // 2, so that the first refused message is number H + k * L of those
+that were offered to this pipe, and between two bursts of loss a multiple of L passes (F29, F31,
+F34). Over inproc the two ends share one pipe of SNDHWM + RCVHWM (F8); 0 at either end is no limit
+(F10). There is no tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.inference import Links, are_connected, endpoint_of, socket_type
+from harness.ledger import Ledger
+from harness.metrics import Columns, columns
+from harness.run import Run
+from harness.topology import Endpoint, Flow, Topology
+from harness.trace import Trace
+
+Array = npt.NDArray[Any]
+
+DEFAULT_HWM = 1000
+"""``ZMQ_SNDHWM``, ``ZMQ_RCVHWM`` where nothing is set (zmq_setsockopt(3))."""
+
+_BEFORE = ("no_peer", "not_subscribed", "filtered")
+"""Causes of loss that never reach the pipe: its count does not know these messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the arithmetic says of all pipes of a run.
+
+    Attributes:
+        pipes: how many were judged: a PUB, a receiver, one connection, and loss to a full pipe.
+        stretches: how many lengths were judged in them.
+        skipped: sentences, one for each pipe that lost messages and could not be judged.
+        broken: sentences, one for each pipe that broke the arithmetic.
+    """
+
+    pipes: int
+    stretches: int
+    skipped: tuple[str, ...]
+    broken: tuple[str, ...]
+
+
+def low_water_mark(hwm: int) -> int:
+    """Messages in one lump of credit: (hwm + 1) // 2 (F29)."""
+    return (hwm + 1) // 2
+
+
+def pipe_capacity(topology: Topology, endpoint: Endpoint, sender: str, receiver: str) -> int | None:
+    """Messages that the pipe between two nodes holds; 0 without limit.
+
+    None when the socket options of either end are the program's own affair (a program of the user's, for which
+    the experiment names no mark): it may have set any mark, at any time.
+    """
+    sender_hwm, receiver_hwm = _mark(topology, sender, "sndhwm"), _mark(topology, receiver, "rcvhwm")
+    if endpoint.transport != "inproc":
+        return sender_hwm
+    if sender_hwm is None or receiver_hwm is None:
+        return None
+    return sender_hwm + receiver_hwm if sender_hwm and receiver_hwm else 0
+
+
+def _mark(topology: Topology, name: str, option: str) -> int | None:
+    node = topology.nodes[topology.node_id(name)]
+    options = node.options.get("socket", {})
+    given = {str(key).lower(): value for key, value in options.items()} if isinstance(options, Mapping) else {}
+    if given.get("conflate"):
+        return None
+    value = given.get(option, given.get("hwm"))
+    if value is None:
+        return DEFAULT_HWM if node.program.startswith("harness.patterns.") else None
+    return max(0, int(value))
+
+
+def examine(run: Run, trace: Trace, ledger: Ledger) -> Findings:
+    """Hold every pipe that lost messages for being full against the arithmetic."""
+    table = columns(ledger.messages, run)
+    links = Links(run, trace)
+    pipes, stretches = 0, 0
+    skipped: list[str] = []
+    broken: list[str] = []
+    for flow, name, receivers, span in _publishers(run, table):
+        endpoint = endpoint_of(run.topology, flow)
+        for column, receiver in enumerate(receivers):
+            states = _states(table, slice(span.start + column, span.stop, len(receivers)))
+            if endpoint is None or not (states == _REFUSED).any():
+                continue
+            label = f"{flow.name}: {name} to {receiver}"
+            why = _why_not(run, links, flow, endpoint, name, receiver) or _strange(states)
+            capacity = None if why else pipe_capacity(run.topology, endpoint, name, receiver)
+            if capacity is None:
+                skipped.append(f"{label}: {why or 'its program sets its own marks'}")
+                continue
+            pipes += 1
+            count, fault = _judge(states[(states == _TAKEN) | (states == _REFUSED)] == _TAKEN, capacity)
+            stretches += count
+            if fault:
+                broken.append(f"{label}: {fault}")
+    return Findings(pipes, stretches, tuple(skipped), tuple(broken))
+
+
+def _publishers(run: Run, table: Columns) -> list[tuple[Flow, str, list[str], slice]]:
+    """Flow, sender, receivers and rows of each PUB; its rows stand together, receivers innermost."""
+    found = []
+    for number, flow in enumerate(run.topology.flows):
+        if flow.delivery != "all":
+            continue
+        for name in flow.senders:
+            rows = np.flatnonzero((table.flow == number) & (table.sender == run.topology.node_id(name)))
+            receivers = [receiver for receiver in flow.receivers if receiver != name]
+            if len(rows) and receivers:
+                found.append((flow, name, receivers, slice(int(rows[0]), int(rows[-1]) + 1)))
+    return found
+
+
+_BYPASSED, _TAKEN, _REFUSED, _STRANGE = range(4)
+
+
+def _states(table: Columns, rows: slice) -> Array:
+    """What the pipe did with each message, shape (messages,), in the order of sending.
+
+    Cut before the first message of unknown fate: what the pipe did with it, nobody knows.
+    """
+    cause = table.cause[rows]
+    position = {name: number for number, name in enumerate(table.cause_names)}
+    states = np.where(table.delivered[rows] | table.in_flight[rows], _TAKEN, _STRANGE)
+    states[np.isin(cause, [position[name] for name in _BEFORE if name in position])] = _BYPASSED
+    states[cause == position.get("hwm_sender", -2)] = _REFUSED
+    unknown = np.flatnonzero(table.unexplained[rows])
+    return states[: unknown[0]] if len(unknown) else states
+
+
+def _strange(states: Array) -> str:
+    return "it lost messages that it had taken" if (states == _STRANGE).any() else ""
+
+
+def _why_not(run: Run, links: Links, flow: Flow, endpoint: Endpoint, sender: str, receiver: str) -> str:
+    """Why this pipe cannot be judged; empty when it can."""
+    if not are_connected(endpoint, sender, receiver):
+        return "there is a node in between"
+    if socket_type(endpoint, sender) not in ("PUB", "XPUB"):
+        return "the sender is no PUB"
+    if links.broke(endpoint, sender, receiver):
+        return "its connection broke, and a new pipe counts anew"
+    others = [
+        other
+        for other in run.topology.flows
+        if other.endpoint == flow.endpoint and other.name != flow.name and sender in other.senders
+    ]
+    return "several flows share it" if others else ""
+
+
+def _judge(taken: Array, capacity: int) -> tuple[int, str]:
+    """How many lengths were judged, and what is wrong with the first wrong one.
+
+    ``taken``: shape (messages offered to the pipe,), True taken, False refused; one at least refused.
+    """
+    if capacity == 0:
+        return 1, "it has no high-water mark, and yet messages were lost to one"
+    quantum = low_water_mark(capacity)
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(taken)) + 1))
+    lengths = np.diff(np.concatenate((starts, [len(taken)])))
+    first = int(lengths[0]) if taken[0] else 0
+    if first < capacity or (first - capacity) % quantum:
+        return 1, f"the first lost one is number {first} of this pipe, which is not {capacity} + k x {quantum}"
+    # The last stretch, if nothing was refused after it, may have any length.
+    between = lengths[2:-1:2] if taken[-1] else lengths[2::2]
+    wrong = np.flatnonzero(between % quantum)
+    if len(wrong):
+        at = int(starts[2::2][wrong[0]])
+        return len(between) + 1, (
+            f"{len(wrong)} of {len(between)} stretches between losses are no multiple of {quantum}; "
+            f"the first is {int(between[wrong[0]])} long and starts at number {at} of this pipe"
+        )
+    return len(between) + 1, ""

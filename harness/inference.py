@@ -1,0 +1,156 @@
+"""What an outside observer concludes: who is connected to whom, what broke, and why a message is missing.
+
+The live world has no witness inside libzmq. Over a connection that stayed up, a PUB loses messages
+in two ways only, and the order of what arrived tells which: what was sent before the first message
+that a receiver got met no subscription (``no_peer``; from outside the same as
+``not_subscribed``), what is missing later met a full pipe (``hwm_sender``), since a pipe keeps its
+order and loses nothing that it has taken (F34). A receiver that got nothing at all was never there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.run import Run
+from harness.topology import Endpoint, Flow, Topology
+from harness.trace import CAUSES, EVENTS, NONE, Kind, Trace
+
+Array = npt.NDArray[Any]
+
+PUBLISHERS = ("PUB", "XPUB")
+"""Sockets that never block, and drop for a receiver whose pipe is full (RFC 29, F34)."""
+
+JOIN_CAUSES = ("no_peer", "not_subscribed")
+"""Lost because the receiver was not there yet; an observer cannot tell the two apart."""
+
+_NO_PEER = CAUSES.index("no_peer")
+_HWM_SENDER = CAUSES.index("hwm_sender")
+_DOWN = (EVENTS.index("disconnected"), EVENTS.index("detached"))
+_UP = EVENTS.index("handshake_succeeded")
+_FINISHED = EVENTS.index("finished")
+
+
+def endpoint_of(topology: Topology, flow: Flow) -> Endpoint | None:
+    """The endpoint that the flow goes over, if the topology has it."""
+    return next((endpoint for endpoint in topology.endpoints if endpoint.name == flow.endpoint), None)
+
+
+def socket_type(endpoint: Endpoint, node: str) -> str:
+    """The type of the socket that the node has at this endpoint, in capitals."""
+    return (endpoint.binder_type if node == endpoint.binder else endpoint.connecter_type).upper()
+
+
+def are_connected(endpoint: Endpoint, one: str, other: str) -> bool:
+    """Whether two nodes are peers at this endpoint: one binds it and the other connects."""
+    return (one == endpoint.binder and other in endpoint.connecters) or (
+        other == endpoint.binder and one in endpoint.connecters
+    )
+
+
+class Links:
+    """Which connections broke, as far as the events tell.
+
+    An end that wrote its peer's name into the event is believed for that pair; an end that did
+    not, only if it is the connecting one, because a binder's event may be about anybody. What closes
+    after the last send of a program that came to its own end, or after the load, is no fault.
+    """
+
+    def __init__(self, run: Run, trace: Trace) -> None:
+        self._nodes = {node.name: position for position, node in enumerate(run.topology.nodes)}
+        events = trace.records[trace.records["kind"] == Kind.EVENT]
+        down = np.isin(events["flag"], _DOWN) & (events["time_ns"] < run.duration_ns)
+        self._broke: dict[tuple[int, int], int] = {}
+        for node, peer, time_ns in events[["node", "peer", "time_ns"]][down].tolist():
+            self._broke.setdefault((node, peer), time_ns)
+        self._finished = dict.fromkeys(events["node"][events["flag"] == _FINISHED].tolist())
+        self._last_sent = _last_sent(trace.records) if self._broke and self._finished else {}
+        self._again: dict[tuple[int, int], int] = {}
+        for node, peer, time_ns in events[["node", "peer", "time_ns"]][events["flag"] == _UP].tolist():
+            if time_ns >= self._broke.get((node, peer), time_ns + 1):
+                self._again[node, peer] = time_ns
+
+    def broke(self, endpoint: Endpoint, sender: str, receiver: str) -> bool:
+        """Whether this connection ended while its sender had something to say."""
+        times = self._times(self._broke, endpoint, sender, receiver)
+        if not self.finished(sender):
+            return bool(times)
+        return any(time_ns < self._last_sent.get(self._nodes[sender], time_ns) for time_ns in times)
+
+    def came_back(self, endpoint: Endpoint, sender: str, receiver: str) -> bool:
+        """Whether this connection broke and was made again."""
+        return bool(self._times(self._again, endpoint, sender, receiver))
+
+    def finished(self, node: str) -> bool:
+        """Whether the program of the node came to its end."""
+        return self._nodes[node] in self._finished
+
+    def _times(self, pairs: dict[tuple[int, int], int], endpoint: Endpoint, one: str, other: str) -> list[int]:
+        first, second = self._nodes[one], self._nodes[other]
+        connecter = second if one == endpoint.binder else first
+        return [pairs[pair] for pair in ((first, second), (second, first), (connecter, NONE)) if pair in pairs]
+
+
+def _last_sent(records: Array) -> dict[int, int]:
+    """Node to the time at which it entered ``send`` for the last time."""
+    sends = records[["node", "time_ns"]][(records["kind"] >= Kind.ATTEMPT) & (records["kind"] <= Kind.REJECTED)]
+    last: dict[int, int] = {}
+    for node in np.unique(sends["node"]).tolist():
+        last[node] = int(sends["time_ns"][sends["node"] == node].max())
+    return last
+
+
+def infer(run: Run, trace: Trace, flow: Array, sender: Array, received: Array) -> Array:
+    """Causes that the events outside a PUB tell, for each owed delivery.
+
+    Args:
+        run: with the topology.
+        trace: for its events and for the limits that it hit.
+        flow: position of each row's flow, shape (rows,). Rows stand ordered by flow, sender, seq and the
+            position of the receiver in the flow, all receivers (but the sender itself) for each message.
+        sender: position of each row's sender, shape (rows,).
+        received: whether the row was received, shape (rows,).
+
+    Returns:
+        Positions in ``CAUSES``, shape (rows,), int8; -1 where it was received or no rule applies.
+    """
+    inferred = np.full(len(received), -1, dtype=np.int8)
+    links = Links(run, trace)
+    for number, one in enumerate(run.topology.flows):
+        endpoint = endpoint_of(run.topology, one)
+        if one.delivery != "all" or endpoint is None:
+            continue
+        for name in one.senders:
+            if socket_type(endpoint, name) not in PUBLISHERS:
+                continue
+            rows = np.flatnonzero((flow == number) & (sender == run.topology.node_id(name)))
+            receivers = [receiver for receiver in one.receivers if receiver != name]
+            if not len(rows) or not receivers:
+                continue
+            span = slice(int(rows[0]), int(rows[-1]) + 1)
+            got = received[span].reshape(-1, len(receivers))
+            causes = inferred[span].reshape(got.shape)
+            for column, receiver in enumerate(receivers):
+                if are_connected(endpoint, name, receiver) and not links.broke(endpoint, name, receiver):
+                    stopped = receiver in trace.errors or links.finished(receiver)
+                    closed = not trace.limits_hit and not stopped
+                    _infer_one(got[:, column], causes[:, column], closed)
+    return inferred
+
+
+def _infer_one(received: Array, causes: Array, closed: bool) -> None:
+    """The rules for one receiver, its messages in the order of sending; written into ``causes``.
+
+    ``closed``: the run ended with nothing under way and the receiver still reading, so that the end
+    of the stream can be judged like the rest; otherwise what comes after the last reception stays open.
+    """
+    first = int(np.argmax(received))
+    if not received[first]:
+        if closed:
+            causes[:] = _NO_PEER
+        return
+    end = len(received) if closed else len(received) - int(np.argmax(received[::-1]))
+    causes[:first] = _NO_PEER
+    causes[first:end][~received[first:end]] = _HWM_SENDER
