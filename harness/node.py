@@ -28,18 +28,9 @@ _REJECTED = int(Kind.REJECTED)
 # The stamp once more, its first three fields as one integer (the key): what is the same for every
 # message of a sender and flow is then one item to pack, and one to look up when it arrives.
 _STAMP_BY_KEY = struct.Struct("<Qqqq")
-_pack_stamp = _STAMP_BY_KEY.pack
-_unpack_stamp = _STAMP_BY_KEY.unpack_from
+pack_stamp = _STAMP_BY_KEY.pack
+unpack_stamp = _STAMP_BY_KEY.unpack_from
 _MAGIC = int.from_bytes(STAMP_MAGIC, "little")
-_Stamp = tuple[int, int, int, int]
-_UNSTAMPED: _Stamp = (0xFFFF_FFFF << 32, -1, 0, 0)
-
-
-def _stamp_of(body: bytes) -> _Stamp:
-    """Key, seq, intended ns, sent ns of a last frame."""
-    if body[:4] == STAMP_MAGIC and len(body) >= STAMP_BYTES:
-        return _unpack_stamp(body)
-    return _UNSTAMPED
 
 
 class Message:
@@ -52,36 +43,55 @@ class Message:
         intended_ns, sent_ns: as stamped by the sender, ns after the start line; 0 without a stamp.
     """
 
-    __slots__ = ("_stamp", "frames")
+    __slots__ = ("_frames",)
 
-    def __init__(self, frames: list[bytes], stamp: _Stamp | None = None) -> None:
-        self.frames = frames
-        self._stamp = _stamp_of(frames[-1]) if stamp is None else stamp
+    def __init__(self, frames: list[bytes] | bytes) -> None:
+        """``frames``: all, or the only one. It is looked into when somebody asks, which most do not."""
+        self._frames = frames
+
+    @property
+    def frames(self) -> list[bytes]:
+        """All frames, envelope included."""
+        if isinstance(self._frames, bytes):
+            self._frames = [self._frames]
+        return self._frames
+
+    def _stamp(self) -> tuple[int, int, int, int] | None:
+        """Key, seq, intended ns, sent ns."""
+        body = self._frames if isinstance(self._frames, bytes) else self._frames[-1]
+        if body[:4] == STAMP_MAGIC and len(body) >= STAMP_BYTES:
+            return unpack_stamp(body)
+        return None
 
     @property
     def sender(self) -> int:
         """Position of the sender in the topology, or -1."""
-        return -1 if self._stamp is _UNSTAMPED else self._stamp[0] >> 32 & 0xFFFF
+        stamp = self._stamp()
+        return stamp[0] >> 32 & 0xFFFF if stamp else -1
 
     @property
     def flow(self) -> int:
         """Position of the flow in the topology, or -1."""
-        return -1 if self._stamp is _UNSTAMPED else self._stamp[0] >> 48
+        stamp = self._stamp()
+        return stamp[0] >> 48 if stamp else -1
 
     @property
     def seq(self) -> int:
         """The sender's number of the message in that flow, or -1."""
-        return self._stamp[1]
+        stamp = self._stamp()
+        return stamp[1] if stamp else -1
 
     @property
     def intended_ns(self) -> int:
         """When the message was due, by the sender's stamp."""
-        return self._stamp[2]
+        stamp = self._stamp()
+        return stamp[2] if stamp else 0
 
     @property
     def sent_ns(self) -> int:
         """When the message was sent, by the sender's stamp."""
-        return self._stamp[3]
+        stamp = self._stamp()
+        return stamp[3] if stamp else 0
 
 
 def configure(socket: Any, options: Mapping[str, int | str | bytes]) -> None:
@@ -90,7 +100,7 @@ def configure(socket: Any, options: Mapping[str, int | str | bytes]) -> None:
         setattr(socket, name, value.encode() if isinstance(value, str) else value)
 
 
-class _Outlet:
+class Outlet:
     """What a node needs to know of one flow to send in it."""
 
     __slots__ = ("flow_id", "key", "row_head", "seq")
@@ -120,7 +130,7 @@ class Node(ABC):
     def __init__(self, node_id: int, flow_ids: Mapping[str, int], recorder: Recorder) -> None:
         self._id = node_id
         self._recorder = recorder
-        self._outlets = {name: _Outlet(node_id, flow_id) for name, flow_id in flow_ids.items()}
+        self._outlets = {name: Outlet(node_id, flow_id) for name, flow_id in flow_ids.items()}
         self._paddings: dict[int, bytes] = {}
         self._received_heads: dict[int, int] = {}
 
@@ -177,7 +187,7 @@ class Node(ABC):
             head = row_head(Kind.ATTEMPT, 0, outlet.flow_id, self._id, answers.sender & NONE)
         elif intended_ns is None:
             intended_ns = now
-        body = _pack_stamp(outlet.key, seq, intended_ns, now) + padding
+        body = pack_stamp(outlet.key, seq, intended_ns, now) + padding
         size = len(body)
         for frame in prefix:
             size += len(frame)
@@ -201,27 +211,27 @@ class Node(ABC):
         libzmq for RCVMORE costs more than receiving.
         """
         body = self._recv_frame(socket, flags)
-        if len(body) >= STAMP_BYTES:
-            stamp = _unpack_stamp(body)
-            head = self._received_heads.get(stamp[0])
-            if head is not None:
-                self._recorder.append_row(head, stamp[1], self.now(), stamp[3], len(body))
-                return Message([body], stamp)
-        return self._recv_rest(socket, body)
+        try:
+            key, seq, _, sent_ns = unpack_stamp(body)
+            head = self._received_heads[key]
+        except (KeyError, struct.error):
+            return self._recv_rest(socket, body)
+        self._recorder.append_row(head, seq, self.now(), sent_ns, len(body))
+        return Message(body)
 
     def _recv_rest(self, socket: Any, first: bytes) -> Message:
-        """The same for the first message of a sender and flow, of several frames, or unstamped."""
-        frames = [first]
-        if _stamp_of(first) is _UNSTAMPED and socket.getsockopt(self.zmq.RCVMORE):
-            frames += socket.recv_multipart()
-        message = Message(frames)
+        """The same for the first message of a sender and flow, one of several frames, or an unstamped one."""
+        message = Message([first])
+        if message.sender < 0 and socket.getsockopt(self.zmq.RCVMORE):
+            message = Message([first, *socket.recv_multipart()])
         sender, flow = message.sender, message.flow
         if sender < 0:
             sender = flow = NONE
         head = row_head(Kind.RECEIVED, 0, flow, self._id, sender)
         if sender != NONE:
-            self._received_heads[message._stamp[0]] = head
-        self._recorder.append_row(head, message.seq, self.now(), message.sent_ns, sum(map(len, frames)))
+            self._received_heads[_MAGIC | sender << 32 | flow << 48] = head
+        size = sum(map(len, message.frames))
+        self._recorder.append_row(head, message.seq, self.now(), message.sent_ns, size)
         return message
 
     _send_frame: Callable[[Any, bytes, int], Any] = staticmethod(lambda socket, frame, flags: socket.send(frame, flags))

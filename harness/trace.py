@@ -24,7 +24,7 @@ aux      u4   EVENT: a value that the event defines; else 0
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -119,20 +119,25 @@ class TraceFullError(Exception):
 class Recorder:
     """Appends records to a buffer (a ``bytearray`` that grows, or a shared mapping that does not).
 
-    The number of records stands in the first eight bytes of a mapping, so that its reader sees
+    Where the next record goes stands in the first eight bytes of a mapping, so that its reader sees
     whole records only; records follow from byte :data:`HEADER_BYTES` on.
+
+    Attributes:
+        buffer: what is written to.
+        end: its one item is the byte offset of the next record.
+        last: the last offset at which a record has room.
     """
 
     HEADER_BYTES = 64
 
     def __init__(self, buffer: Any = None, limit: int = 50_000_000) -> None:
-        self._buffer = bytearray(self.HEADER_BYTES + 4096 * RECORD_BYTES) if buffer is None else buffer
+        self._grows = buffer is None
         self._limit = limit
-        self._count = 0
-        self._end = self.HEADER_BYTES
-        self._last = len(self._buffer) - RECORD_BYTES
-        # One item of 8 bytes is stored in one piece, and three times faster than a pack_into.
-        self._header: Any = None if buffer is None else memoryview(buffer)[:8].cast("q")
+        self.buffer = bytearray(self.HEADER_BYTES + 4096 * RECORD_BYTES) if buffer is None else buffer
+        # An item of eight bytes is stored in one piece.
+        self.end: MutableSequence[int] | memoryview[int] = [0] if buffer is None else memoryview(buffer)[:8].cast("q")
+        self.end[0] = self.HEADER_BYTES
+        self.last = len(self.buffer) - RECORD_BYTES
 
     def append(
         self,
@@ -158,37 +163,34 @@ class Recorder:
 
         Half the price: most of a row's head is the same for every message of a flow.
         """
-        offset = self._end
-        if offset > self._last:
+        offset = self.end[0]
+        if offset > self.last:
             self._grow()
-        _ROW_PACK_INTO(self._buffer, offset, head, seq, time_ns, other_ns, tail)
-        self._end = offset + RECORD_BYTES
-        self._count = count = self._count + 1
-        if self._header is not None:
-            self._header[0] = count
+        pack_row_into(self.buffer, offset, head, seq, time_ns, other_ns, tail)
+        self.end[0] = offset + RECORD_BYTES
         return offset
 
     def settle(self, offset: int, kind: int) -> None:
         """Change the kind of a record, once its outcome is known."""
-        self._buffer[offset] = kind
+        self.buffer[offset] = kind
 
     def messages_since(self, count: int) -> bool:
         """Whether anything but events was written after the first ``count`` records."""
-        kinds = self._buffer[self.HEADER_BYTES + count * RECORD_BYTES : self._end : RECORD_BYTES]
+        kinds = self.buffer[self.HEADER_BYTES + count * RECORD_BYTES : self.end[0] : RECORD_BYTES]
         return any(kind != Kind.EVENT for kind in kinds)
 
     def _grow(self) -> None:
-        if self._header is not None or self._count >= self._limit:
-            raise TraceFullError(f"the trace holds {self._count} records and may hold no more")
-        self._buffer.extend(bytes(min(len(self._buffer), 64 * 1024 * 1024)))
-        self._last = len(self._buffer) - RECORD_BYTES
+        if not self._grows or len(self) >= self._limit:
+            raise TraceFullError(f"the trace holds {len(self)} records and may hold no more")
+        self.buffer.extend(bytes(min(len(self.buffer), 64 * 1024 * 1024)))
+        self.last = len(self.buffer) - RECORD_BYTES
 
     def __len__(self) -> int:
-        return self._count
+        return (self.end[0] - self.HEADER_BYTES) // RECORD_BYTES
 
     def records(self) -> npt.NDArray[Any]:
         """A copy of what was written, shape (n,), dtype :data:`RECORD_DTYPE`."""
-        return read_records(self._buffer, self._count)
+        return read_records(self.buffer, len(self))
 
 
 def row_head(kind: int, flag: int, flow: int, node: int, peer: int) -> int:
@@ -196,14 +198,25 @@ def row_head(kind: int, flag: int, flow: int, node: int, peer: int) -> int:
     return kind | flag << 8 | flow << 16 | node << 32 | peer << 48
 
 
-_ROW_PACK_INTO = struct.Struct("<QqqqQ").pack_into
-_COUNT = struct.Struct("<q")
+pack_row_into = struct.Struct("<QqqqQ").pack_into
+"""Writes one record: buffer, offset, head, seq, time, other time, size | aux << 32."""
+
+
+def count_records(buffer: Any) -> int:
+    """How many records stand in a mapping that a recorder writes to; 0 as long as there is no recorder."""
+    end = int.from_bytes(buffer[:8], "little")
+    return max(0, end - Recorder.HEADER_BYTES) // RECORD_BYTES
 
 
 def read_records(buffer: Any, count: int | None = None) -> npt.NDArray[Any]:
-    """Records in a recorder's buffer, shape (n,), dtype :data:`RECORD_DTYPE`; a copy."""
+    """Records in a recorder's buffer, shape (n,), dtype :data:`RECORD_DTYPE`; a copy.
+
+    Args:
+        buffer: of a recorder.
+        count: how many; by default what a mapping says.
+    """
     if count is None:
-        count = int(_COUNT.unpack_from(buffer, 0)[0])
+        count = count_records(buffer)
     return np.frombuffer(buffer, dtype=RECORD_DTYPE, count=count, offset=Recorder.HEADER_BYTES).copy()
 
 

@@ -140,7 +140,7 @@ def _unread(pipe: Pipe, reader: SocketBase | None, seen: dict[int, None]) -> Ite
     if queue is None or id(queue) in seen:
         return
     seen[id(queue)] = None
-    for msg in queue.frames:
+    for msg in queue:
         if msg.kind == DATA and not msg.more:
             yield msg, reader
 

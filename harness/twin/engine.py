@@ -209,14 +209,16 @@ class Engine:
         return emptied
 
     def _pull(self) -> Msg | None:
-        if self._handshake_out:
-            msg = self._handshake_out.popleft()
-            if msg.data[0] == 82:  # "R", READY
-                self._ready_sent = True
-                if self._ready_received:
-                    self._mechanism_ready()
-            return msg
-        return self._session.pull_msg() if self._ready and self._session is not None else None
+        if self._ready:
+            return self._session.pull_msg() if self._session is not None else None
+        if not self._handshake_out:
+            return None
+        msg = self._handshake_out.popleft()
+        if msg.data[0] == 82:  # "R", READY
+            self._ready_sent = True
+            if self._ready_received:
+                self._mechanism_ready()
+        return msg
 
     def _say(self, msg: Msg) -> None:
         self._handshake_out.append(msg)

@@ -49,19 +49,16 @@ class IoThread:
 
     def post(self, command: Callable[[Any], None], argument: Any) -> None:
         """Put a command into the mailbox; it takes effect in the thread's next turn (F28)."""
-        self._mailbox.append((command, argument))
-        if self._in_turn:
-            return
+        mailbox = self._mailbox
+        mailbox.append((command, argument))
+        if self._in_turn or len(mailbox) > 1:
+            return  # the thread is at it, or was woken by an earlier command
         kernel = self.kernel
-        if self._turn_ns == NEVER_NS:
-            asleep = self._busy_until_ns <= kernel.now_ns
-            self._schedule(kernel.now_ns + kernel.lag_ns, self.costs.io_wake)
-            if asleep:
-                # The mailbox slept: its signaler is written, which takes the poster some time.
-                kernel.lag_ns += self.costs.send_wake_ns
-        elif self._turn_ns > kernel.now_ns:
-            # Asleep until bytes arrive, or about to run: a command may come sooner.
-            self._schedule(kernel.now_ns + kernel.lag_ns, self.costs.io_wake)
+        asleep = self._busy_until_ns <= kernel.now_ns
+        self._schedule(kernel.now_ns + kernel.lag_ns, self.costs.io_wake)
+        if asleep:
+            # The mailbox slept: its signaler is written, which takes the poster some time.
+            kernel.lag_ns += self.costs.send_wake_ns
 
     def at(self, time_ns: int, command: Callable[[Any], None], argument: Any) -> None:
         """A timer of this thread: do ``command`` in the turn that is due then (F200)."""

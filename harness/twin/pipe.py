@@ -54,13 +54,13 @@ class Owner(Protocol):
         """The pipe is dead."""
 
 
-class Queue:
+class Queue(deque[Msg]):
     """One direction: visible frames, and whether its reader is awake (F3, F4)."""
 
-    __slots__ = ("awake", "frames")
+    __slots__ = ("awake",)
 
     def __init__(self) -> None:
-        self.frames: deque[Msg] = deque()
+        super().__init__()
         self.awake = True
 
 
@@ -131,12 +131,12 @@ class Pipe:
             return False
         queue = self.in_queue
         assert queue is not None
-        if not queue.frames:
+        if not queue:
             queue.awake = False
             self.in_active = False
             return False
-        if queue.frames[0].kind == DELIMITER:
-            queue.frames.popleft()
+        if queue[0].kind == DELIMITER:
+            queue.popleft()
             self._process_delimiter()
             return False
         return True
@@ -146,11 +146,11 @@ class Pipe:
         if not self.in_active or self.state > WAITING_FOR_DELIMITER:
             return None
         queue = self.in_queue
-        if not queue.frames:  # type: ignore[union-attr]
+        if not queue:
             queue.awake = False  # type: ignore[union-attr]
             self.in_active = False
             return None
-        msg = queue.frames.popleft()  # type: ignore[union-attr]
+        msg = queue.popleft()
         kind = msg.kind
         if kind == DELIMITER:
             self._process_delimiter()
@@ -189,11 +189,11 @@ class Pipe:
         if msg.more:
             self._partial.append(msg)
             return True
-        frames = self.out_queue.frames  # type: ignore[union-attr]
+        queue = self.out_queue
         if self._partial:
-            frames.extend(self._partial)
+            queue.extend(self._partial)  # type: ignore[union-attr]
             self._partial.clear()
-        frames.append(msg)
+        queue.append(msg)  # type: ignore[union-attr]
         if msg.kind != ROUTING_ID:
             self.written_count += 1
         return True
@@ -201,7 +201,7 @@ class Pipe:
     def flush(self) -> None:
         """Wake the reader if it sleeps (F4)."""
         queue = self.out_queue
-        if queue is None or queue.awake or not queue.frames:
+        if queue is None or queue.awake or not queue:
             return
         queue.awake = True
         peer = self.peer
@@ -255,7 +255,7 @@ class Pipe:
         """The far end lost its connection: a new, empty queue replaces the old one (F39)."""
         old = self.out_queue
         assert old is not None
-        for msg in old.frames:
+        for msg in old:
             if not msg.more:
                 self.written_count -= 1
                 if msg.kind == DATA:
@@ -287,7 +287,7 @@ class Pipe:
         self.out_active = False
         if self.out_queue is not None:
             self.rollback()
-            self.out_queue.frames.append(delimiter())
+            self.out_queue.append(delimiter())
             self.flush()
 
     def hiccup(self) -> None:
@@ -315,10 +315,10 @@ class Pipe:
 
     def _lose(self, queue: Queue) -> None:
         observer = self.owner.observer
-        for msg in queue.frames:
+        for msg in queue:
             if not msg.more and msg.kind == DATA:
                 observer.lost(self.unread_cause, msg, self.peer.remote)
-        queue.frames.clear()
+        queue.clear()
 
     # -- marks -----------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from harness.twin.transport.tcp_segment import MSS_BYTES, Segment
+from harness.twin.transport.tcp_segment import MSS_BYTES, PATH_FIELDS, Segment
 
 START_WINDOW_BYTES = 65536
 MAX_BUFFER_BYTES = 33_554_432
@@ -37,6 +37,8 @@ class TcpPath:
         grows: whether the receiver's buffer was left to the kernel, so that it may grow.
     """
 
+    __slots__ = PATH_FIELDS
+
     def __init__(
         self,
         sndbuf_bytes: int,
@@ -54,6 +56,7 @@ class TcpPath:
         self._now = 0
         self._pushing = False
         self._alone_bytes = 0  # one write that found everything empty and is not accounted yet
+        self._quiet = False  # all queues are empty, and the estimates have settled
         self._warm = 64  # so many writes are accounted in full, until the estimates have settled
         # receiver
         self._ratio = 128  # of 256: payload in what is charged
@@ -84,12 +87,12 @@ class TcpPath:
     @property
     def readable(self) -> bool:
         """Whether the receiver's descriptor is readable."""
-        return bool(self._alone_bytes or self._received)
+        return self._alone_bytes > 0 or (not self._quiet and bool(self._received))
 
     @property
     def has_unsent(self) -> bool:
         """Whether the sender's kernel holds bytes that it may not send yet."""
-        return bool(self._unsent)
+        return not self._quiet and bool(self._unsent)
 
     @property
     def writable(self) -> bool:
@@ -98,13 +101,14 @@ class TcpPath:
 
     def write(self, size_bytes: int, now_ns: int) -> int:
         """send(2), not blocking: the number of bytes taken; 0 is EAGAIN."""
-        if self._warm <= 0 and not (self._alone_bytes or self._received or self._unacked or self._unsent):
-            if size_bytes <= self._light_limit_bytes:
+        if self._quiet:
+            if not self._alone_bytes and size_bytes <= self._light_limit_bytes:
                 self._alone_bytes = size_bytes
                 return size_bytes
-        elif self._alone_bytes:
-            alone, self._alone_bytes = self._alone_bytes, 0
-            self._write(alone, now_ns)
+            self._quiet = False
+            if self._alone_bytes:
+                alone, self._alone_bytes = self._alone_bytes, 0
+                self._write(alone, now_ns)
         self._warm -= 1
         return self._write(size_bytes, now_ns)
 
@@ -135,6 +139,7 @@ class TcpPath:
             self._alone_bytes = 0
             if alone <= size_bytes:
                 return alone
+            self._quiet = False
             self._write(alone, now_ns)
         self.advance(now_ns)
         left = size_bytes
@@ -148,6 +153,7 @@ class TcpPath:
                 self._received.popleft()
         if left < size_bytes and self._must_acknowledge_reading():
             self._acknowledge()
+        self._quiet = self._warm <= 0 and not (self._received or self._unacked or self._unsent)
         return size_bytes - left
 
     def advance(self, now_ns: int) -> None:
