@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from collections import deque
 
-from harness.twin.transport.tcp_segment import MSS_BYTES, PATH_FIELDS, Segment
+from harness.twin.transport.tcp_segment import MSS_BYTES, NEVER_NS, PATH_FIELDS, Segment
 
-START_WINDOW_BYTES = 65536
-MAX_BUFFER_BYTES = 33_554_432
-NEVER_NS = 1 << 62
+_START_WINDOW_BYTES = 65536
+_MAX_BUFFER_BYTES = 33_554_432
 _DUE, _PUSHED, _PUSHED_TWICE = 1, 2, 4
 _ATO_NS = 40_000_000
 _IDLE_NS = 200_000_000
@@ -58,10 +57,9 @@ class TcpPath:
         self._alone_bytes = 0  # one write that found everything empty and is not accounted yet
         self._quiet = False  # all queues are empty, and the estimates have settled
         self._warm = 64  # so many writes are accounted in full, until the estimates have settled
-        # receiver
         self._ratio = 128  # of 256: payload in what is charged
         self._clamp = self._window_of(rcvbuf_bytes)
-        self._window = min(self._clamp, START_WINDOW_BYTES)
+        self._window = min(self._clamp, _START_WINDOW_BYTES)
         self._scale = 10 if grows else max(0, (rcvbuf_bytes >> 1).bit_length() - 16)
         self._received: deque[Segment] = deque()
         self._rmem = self._rcv_next = self._rcv_acked = 0
@@ -69,7 +67,6 @@ class TcpPath:
         self._segment_estimate, self._last_small = 536, 0
         self._quick = self._ato = self._last_arrival = self._ack_state = 0
         self._interactive = True  # as after the ZMTP handshake
-        # sender
         self._unsent: deque[Segment] = deque()
         self._unacked: deque[Segment] = deque()
         self._wmem = self._acked = self._snd_next = 0
@@ -86,7 +83,7 @@ class TcpPath:
 
     @property
     def readable(self) -> bool:
-        """Whether the receiver's descriptor is readable."""
+        """Whether the receiver can read."""
         return self._alone_bytes > 0 or (not self._quiet and bool(self._received))
 
     @property
@@ -343,7 +340,7 @@ class TcpPath:
     def _prune(self) -> None:
         """Over the limit: let the buffer grow, else copy the queue into fewer, fuller segments."""
         if self._grows:
-            self._rcvbuf = min(self._rmem, MAX_BUFFER_BYTES)
+            self._rcvbuf = min(self._rmem, _MAX_BUFFER_BYTES)
         if self._rmem <= self._rcvbuf:
             return
         left = sum(segment.left for segment in self._received)

@@ -6,6 +6,9 @@ MSS_BYTES = 65483
 """The largest segment on the loopback interface (65536 less headers)."""
 
 
+NEVER_NS = 1 << 62
+"""No timer runs."""
+
 PATH_FIELDS = (
     "_ack_at",
     "_ack_state",
