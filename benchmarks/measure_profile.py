@@ -304,6 +304,14 @@ class Bench:
         return float(statistics.median(points[QUANTILES // 2] for points in self.quiet(name)))
 
 
+def run_levels(bench: Bench) -> list[int]:
+    """How the one-way time of each round lies to the median of all, in thousandths, ascending."""
+    rounds = [points[QUANTILES // 2] for points in bench.quiet("from_raw")]
+    rounds = [a + b[QUANTILES // 2] for a, b in zip(rounds, bench.quiet("to_raw"), strict=True)]
+    middle = statistics.median(rounds)
+    return sorted(round(1000 * value / middle) for value in rounds)
+
+
 def derive(bench: Bench) -> dict[str, Any]:
     """The profile's fields from what was sampled."""
     m, q = bench.median, bench.quantiles
@@ -321,6 +329,7 @@ def derive(bench: Bench) -> dict[str, Any]:
         "app_wake_ns": app_wake,
         "io_wake_ns": io_wake,
         "engine_wake_ns": component(q("from_raw"), [app_wake_q], reading),
+        "run_level_permille": run_levels(bench),
         "send": line([(size, m(f"send_{size}")) for size in CALL_SIZES]),
         "recv": line([(size, m(f"recv_{size}")) for size in CALL_SIZES]),
         "send_wake_ns": max(0, round(m("send_waking") - send - tick)),

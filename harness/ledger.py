@@ -30,7 +30,7 @@ import pyarrow as pa
 
 from harness.inference import infer
 from harness.run import Run
-from harness.trace import CAUSES, EVENTS, NONE, Kind, Trace
+from harness.trace import CAUSES, EVENTS, NONE, Kind, Trace, unpack_mark
 
 Array = npt.NDArray[Any]
 
@@ -66,7 +66,7 @@ class Ledger:
             start line), ``size_bytes`` (int64), ``duplicates`` (int32). ``receiver`` is null in a
             flow of delivery ``one`` while nobody has the message; ``received_ns`` unless
             delivered; ``cause`` unless lost; ``inferred`` where no rule applies or it was received.
-        events: ``time_ns``, ``event``, ``node``, ``peer``, ``value``, in the order of the trace.
+        events: ``time_ns``, ``event``, ``node``, ``peer``, ``value``, ``name`` (of a mark), in the order of the trace.
         expected, delivered, in_flight, unexplained: rows, by fate.
         lost: cause to rows; causes without a loss are left out.
         duplicated: receptions beyond the first.
@@ -376,5 +376,14 @@ def _events(trace: Trace) -> pa.Table:
         "node": _dictionary(np.where(events["node"] < nodes, events["node"].astype(np.int32), -1), trace.nodes),
         "peer": _dictionary(np.where(events["peer"] < nodes, events["peer"].astype(np.int32), -1), trace.nodes),
         "value": pa.array(events["aux"].astype(np.int64)),
+        "name": pa.array(_mark_names(events), pa.string()),
     }
     return pa.table(columns)
+
+
+def _mark_names(events: npt.NDArray[Any]) -> list[str | None]:
+    """What programs called their marks; None for every other event."""
+    names: list[str | None] = [None] * len(events)
+    for row in np.flatnonzero(events["flag"] == EVENTS.index("mark")).tolist():
+        names[row] = unpack_mark(int(events["seq"][row]), int(events["other_ns"][row]))
+    return names

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.trace import EVENTS, NONE, Kind, Recorder, row_head
+from harness.trace import EVENTS, NONE, Kind, Recorder, pack_mark, row_head
 
 STAMP = struct.Struct("<4sHHqqq")
 """At the start of the last frame: magic, sender, flow, seq, intended ns, sent ns (32 bytes)."""
@@ -151,8 +151,12 @@ class Node(ABC):
         """Compute for that long (times the factor of a ``slow`` fault). libzmq's I/O thread goes on."""
 
     def mark(self, event: str) -> None:
-        """Put a moment of the program's own into the trace."""
-        self._recorder.append(Kind.EVENT, _MARK, NONE, self._id, NONE, -1, self.now(), 0, 0, 0)
+        """Put a moment of the program's own into the trace, under a name of at most 16 bytes.
+
+        Raises ValueError when the name is longer.
+        """
+        first, second = pack_mark(event)
+        self._recorder.append(Kind.EVENT, _MARK, NONE, self._id, NONE, first, self.now(), second, 0, 0)
 
     def send(
         self,

@@ -13,7 +13,8 @@ flow     u2   position of the flow in the topology, or NONE
 node     u2   who wrote it, as position in the topology (LOST, IN_FLIGHT: the sender)
 peer     u2   the other node (SENT: the one addressed; RECEIVED: the sender; LOST, IN_FLIGHT: the
               receiver it was under way to; EVENT: the node at the other end), or NONE
-seq      i8   the sender's number of the message in that flow, from 0; -1 when not stamped
+seq      i8   the sender's number of the message in that flow, from 0; -1 when not stamped (a mark's
+              name stands in seq and other_ns, see :func:`pack_mark`)
 time_ns  i8   when, in ns after the start line (negative before it)
 other_ns i8   SENT, ATTEMPT, REJECTED: intended time; RECEIVED: the time stamped by the sender
 size     u4   bytes of the whole message, all frames
@@ -200,6 +201,24 @@ def row_head(kind: int, flag: int, flow: int, node: int, peer: int) -> int:
 
 pack_row_into = struct.Struct("<QqqqQ").pack_into
 """Writes one record: buffer, offset, head, seq, time, other time, size | aux << 32."""
+
+
+_MARK_BYTES = 16
+_MARK = struct.Struct("<qq")
+
+
+def pack_mark(name: str) -> tuple[int, int]:
+    """The name of a mark in two columns, ``seq`` and ``other_ns``. Raises ValueError beyond 16 bytes."""
+    data = name.encode()
+    if len(data) > _MARK_BYTES:
+        raise ValueError(f"a mark's name has at most {_MARK_BYTES} bytes in UTF-8, not {len(data)}: {name!r}")
+    first, second = _MARK.unpack(data.ljust(_MARK_BYTES, b"\0"))
+    return first, second
+
+
+def unpack_mark(seq: int, other_ns: int) -> str:
+    """The inverse of :func:`pack_mark`."""
+    return _MARK.pack(seq, other_ns).rstrip(b"\0").decode(errors="replace")
 
 
 def count_records(buffer: Any) -> int:

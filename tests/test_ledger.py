@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.ledger import Ledger, settle
 from harness.topology import Topology
-from harness.trace import RECORD_DTYPE, Kind
+from harness.trace import RECORD_DTYPE, Kind, pack_mark, unpack_mark
 from tests.synthetic import MS, Journal, Pipe, make_run, publish, pubsub, simple
 
 
@@ -187,11 +187,21 @@ def test_a_trace_of_another_topology_is_refused() -> None:
 def test_events_keep_their_order() -> None:
     journal = Journal(make_run(pubsub()))
     journal.event("accepted", "pub", 5, "slow", 3)
-    journal.event("mark", "slow", 2)
+    journal.event("closed", "slow", 2)
     assert settle(journal.run, journal.trace()).events.to_pylist() == [
-        {"time_ns": 5, "event": "accepted", "node": "pub", "peer": "slow", "value": 3},
-        {"time_ns": 2, "event": "mark", "node": "slow", "peer": None, "value": 0},
+        {"time_ns": 5, "event": "accepted", "node": "pub", "peer": "slow", "value": 3, "name": None},
+        {"time_ns": 2, "event": "closed", "node": "slow", "peer": None, "value": 0, "name": None},
     ]
+
+
+@pytest.mark.parametrize("name", ["", "round", "sixteen bytes at", "Frühstück"])
+def test_a_mark_keeps_its_name(name: str) -> None:
+    assert unpack_mark(*pack_mark(name)) == name
+
+
+def test_a_name_that_is_too_long_for_a_mark_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 16 bytes"):
+        pack_mark("seventeen bytes !")
 
 
 def missing_live(**changes: Any) -> tuple[Journal, dict[str, Any]]:

@@ -48,9 +48,10 @@ class Costs:
         measured = load("default" if profile is None else profile)
         self.profile: Final = measured
         self._seed = seed
-        self.app_wake: Final = self._draws("app_wake", measured.app_wake_ns)
-        self.io_wake: Final = self._draws("io_wake", measured.io_wake_ns)
-        self.readable_wake: Final = self._draws("engine_wake", measured.engine_wake_ns)
+        level = self._draws("run_level", measured.run_level_permille)() / 1000
+        self.app_wake: Final = self._draws("app_wake", measured.app_wake_ns, level)
+        self.io_wake: Final = self._draws("io_wake", measured.io_wake_ns, level)
+        self.readable_wake: Final = self._draws("engine_wake", measured.engine_wake_ns, level)
         self.sleep_late: Final = self._draws("sleep_late", measured.spin_late_ns)
         self.send: Final = _price(measured.send)
         self.recv: Final = _price(measured.recv)
@@ -72,9 +73,12 @@ class Costs:
         # A packet of the TCP handshake is one pass through the loopback kernel, as a small write is.
         self.hop_ns: Final = {"tcp": measured.tcp_write.base_ns, "ipc": 0}
 
-    def _draws(self, name: str, quantiles: tuple[int, ...]) -> Callable[[], int]:
+    def _draws(self, name: str, quantiles: tuple[int, ...], level: float = 1.0) -> Callable[[], int]:
         digest = hashlib.sha256(f"{self._seed}/{name}".encode()).digest()
-        return Draws(quantiles, np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))).next
+        return Draws(
+            [int(value * level) for value in quantiles],
+            np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little"))),
+        ).next
 
     def flow(self, kernel: Kernel, transport: str, sndbuf: int, rcvbuf: int) -> Flow:
         """A direction of a connection: sender's SNDBUF, receiver's RCVBUF, -1 for the system's default.

@@ -82,6 +82,9 @@ class Profile:
             the I/O thread having been asleep (F61, F199).
         engine_wake_ns: from bytes readable on an idle connection to its engine starting to read,
             the I/O thread having been asleep (F199).
+        run_level_permille: how the waits of one run as a whole lie to their median, in thousandths;
+            quantiles over blocks of measurement. The twin draws one value a run: runs differ by more
+            than their draws do (the state of the machine lasts longer than a message).
         sleep_late_ns: how late a sleep of 1 ms ends, timer slack 1 ns.
         spin_late_ns: the same for a sleep until 150 us before the time and then a spin.
         send, recv: a call of pyzmq that moves one message and wakes nobody (F4).
@@ -118,6 +121,7 @@ class Profile:
     app_wake_ns: tuple[int, ...]
     io_wake_ns: tuple[int, ...]
     engine_wake_ns: tuple[int, ...]
+    run_level_permille: tuple[int, ...]
     sleep_late_ns: tuple[int, ...]
     spin_late_ns: tuple[int, ...]
     send: Cost
