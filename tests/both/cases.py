@@ -1,0 +1,74 @@
+"""The registry of the conformance cases and the comparison of what was expected with what was seen.
+
+A case is one body with the outcome that the real library shows. Where its source (a test of libzmq or pyzmq, or an
+RFC) claims something else, ``claimed`` keeps the claim. A case with ``later`` runs live; in the simulation the twin
+has to refuse it and to name what it lacks, and the day it does not the mark must go. Outcomes are compared literally,
+but for these one-key dicts:
+
+* ``{"$range": [low, high]}``: a number within, ends included;
+* ``{"$in": [a, b, ...]}``: any one of them;
+* ``{"$set": [a, b, ...]}``: the same elements in any order.
+
+In the scenarios "nb-send" and "nb-recv" are non-blocking calls; the words fill, drain and settle are explained in
+``stage.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Body = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scenario.
+
+    Attributes:
+        name: its stable number, e.g. ``C001``.
+        expected: what the real library shows.
+        claimed: what the source says, where that differs.
+        later: the option that the twin does not simulate yet and this case needs.
+        body: plays it on a stage and returns what it saw.
+
+    """
+
+    name: str
+    expected: Any
+    claimed: Any
+    later: str | None
+    body: Body
+
+
+CASES: dict[str, Case] = {}
+
+
+def case(name: str, expected: Any, *, claimed: Any = None, later: str | None = None) -> Callable[[Body], Body]:
+    """Register the decorated body under that name."""
+
+    def register(body: Body) -> Body:
+        assert name not in CASES, f"two cases are called {name}"
+        CASES[name] = Case(name, expected, claimed, later, body)
+        return body
+
+    return register
+
+
+def matches(want: Any, got: Any) -> bool:
+    """Whether an outcome is as expected."""
+    if isinstance(want, dict) and len(want) == 1:
+        ((key, value),) = want.items()
+        if key == "$range":
+            return isinstance(got, int | float) and value[0] <= got <= value[1]
+        if key == "$in":
+            return any(matches(one, got) for one in value)
+        if key == "$set":
+            return isinstance(got, list) and sorted(map(json.dumps, got)) == sorted(map(json.dumps, value))
+    if isinstance(want, dict):
+        return isinstance(got, dict) and want.keys() == got.keys() and all(matches(want[k], got[k]) for k in want)
+    if isinstance(want, list | tuple):
+        return isinstance(got, list | tuple) and len(want) == len(got) and all(map(matches, want, got))
+    return bool(want == got)

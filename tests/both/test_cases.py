@@ -1,0 +1,76 @@
+"""The conformance cases of normal life, each in both worlds: ``test_case[C001-sim]``."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.twin import NotSimulatedYet
+
+from . import (
+    cases_endpoints,
+    cases_hwm,
+    cases_pair,
+    cases_pipeline,
+    cases_poll,
+    cases_pubsub,
+    cases_reqrep,
+    cases_router,
+)
+from .cases import CASES, matches
+from .stage import LiveStage, SimStage, Stage
+
+AREAS = (
+    cases_endpoints,
+    cases_hwm,
+    cases_pair,
+    cases_pipeline,
+    cases_poll,
+    cases_pubsub,
+    cases_reqrep,
+    cases_router,
+)
+
+
+@pytest.fixture
+def case_stage(world: str) -> Stage:
+    """The stage of that world."""
+    return LiveStage() if world == "live" else SimStage()
+
+
+WORLDS = (pytest.param("live", marks=pytest.mark.live), pytest.param("sim"))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_case(name: str, world: str, case_stage: Stage) -> None:
+    """What the body saw is what the real library shows."""
+    case = CASES[name]
+    if world == "sim" and case.later is not None:
+        with pytest.raises(NotSimulatedYet, match=f"{case.later} is not simulated yet"):
+            case_stage.play(case.body)
+        return
+    got = case_stage.play(case.body)
+    assert matches(case.expected, got), f"{case.body.__doc__}\nexpected {case.expected}\ngot      {got}"
+
+
+@pytest.mark.parametrize(
+    ("want", "got"),
+    [
+        (1, 2),
+        ([1], [1, 2]),
+        ({"a": 1}, {"a": 1, "b": 2}),
+        ({"$range": [1, 3]}, 4),
+        ({"$in": [1, 2]}, 3),
+        ({"$set": [1]}, [2]),
+    ],
+)
+def test_comparison_bites(want: object, got: object) -> None:
+    """A comparison that lets everything pass would make every case above worthless."""
+    assert not matches(want, got)
+
+
+def test_every_area_has_its_cases() -> None:
+    """A file of cases that is not imported would silently drop out."""
+    assert all(any(case.body.__module__ == area.__name__ for case in CASES.values()) for area in AREAS)
+    assert len(CASES) >= 100
