@@ -1,0 +1,30 @@
+"""What there is to build experiments from, with one line on each."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from harness import kinds
+
+PACKAGES = ("patterns", "faults", "metrics", "plots")
+
+
+def entries(kind: str, experiments: Path) -> dict[str, str]:
+    """Name to description, in the order of the names.
+
+    Args:
+        kind: one of :data:`PACKAGES`, or ``"experiments"``.
+        experiments: folder in which experiments are looked for; one that does not exist holds none.
+    """
+    if kind == "experiments":
+        return {path.stem: _title(path) for path in sorted(experiments.glob("*.toml"))}
+    package = f"harness.{kind}"
+    return {name: kinds.summary(package, name) for name in kinds.names(package)}
+
+
+def _title(path: Path) -> str:
+    try:
+        return str(tomllib.loads(path.read_text("utf-8")).get("title", ""))
+    except (OSError, ValueError):
+        return f"cannot be read; `harness check {path}` says why"

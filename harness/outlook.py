@@ -1,0 +1,63 @@
+"""What an experiment would do, said before it does anything: runs, programs, messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.run import Run
+from harness.topology import Flow, Node, Topology
+
+if TYPE_CHECKING:
+    from harness.config import Experiment
+
+
+def outlook(experiment: Experiment, runs: Sequence[Run]) -> dict[str, Any]:
+    """Plain data on the runs that :func:`harness.plan.plan` made of the experiment.
+
+    ``messages`` are expectations for one run: ``sent`` by the schedule of the senders, and ``owed``
+    deliveries; None for a flow whose senders have no schedule (they answer).
+    """
+    variants: dict[str, list[Run]] = {}
+    for run in runs:
+        variants.setdefault(run.variant, []).append(run)
+    live_ns = sum(run.duration_ns for run in runs if run.world == "live")
+    return {
+        "experiment": experiment.name,
+        "title": experiment.title,
+        "question": experiment.question,
+        "runs": len(runs),
+        "live_at_least_s": live_ns / 1e9,
+        "programs": sorted({node.program for run in runs for node in run.topology.nodes}),
+        "variants": {name: _variant(members) for name, members in variants.items()},
+    }
+
+
+def _variant(runs: Sequence[Run]) -> dict[str, Any]:
+    topology = runs[0].topology
+    return {
+        "runs": {world: sum(run.world == world for run in runs) for world in ("sim", "live")},
+        "duration_ns": runs[0].duration_ns,
+        "seeds": sorted({run.seed for run in runs}),
+        "nodes": {node.name: node.program for node in topology.nodes},
+        "endpoints": {one.name: f"{one.binder_type} {one.binder} binds, {one.transport}" for one in topology.endpoints},
+        "faults": {fault.label: fault.kind for fault in runs[0].faults},
+        "messages": {flow.name: _messages(flow, topology) for flow in topology.flows},
+    }
+
+
+def _messages(flow: Flow, topology: Topology) -> dict[str, int | None]:
+    sent = [_scheduled(node) for node in topology.nodes if node.name in flow.senders]
+    if None in sent:
+        return {"sent": None, "owed": None}
+    total = sum(count for count in sent if count is not None)
+    return {"sent": total, "owed": total * (len(flow.receivers) if flow.delivery == "all" else 1)}
+
+
+def _scheduled(node: Node) -> int | None:
+    """Messages that a sender's schedule holds, on average; None when it has none."""
+    arrivals = node.options.get("arrivals")
+    if not isinstance(arrivals, Mapping):
+        return None
+    span_ns = int(arrivals["until_ns"]) - (int(arrivals.get("phase_ns", 0)))
+    return round(float(arrivals["rate_per_s"]) * max(0, span_ns) / 1e9)
