@@ -15,14 +15,14 @@ from harness.sim.node import SimNode
 from harness.sim.watcher import Watcher
 from harness.topology import Topology
 from harness.trace import EVENTS, NONE, Kind, Recorder, Trace, TraceFullError
-from harness.twin import Process, Twin
+from harness.twin import InterruptedSimulation, Process, Twin
 
 _FIRST_PORT = 5550
 _SLICE_NS = 100_000_000
 _QUIET_NS = 1_000_000_000
 
 
-class WallLimitError(Exception):
+class WallLimit(InterruptedSimulation):
     """The simulation took too much real time."""
 
 
@@ -186,7 +186,7 @@ def execute(run: Run) -> Trace:
     try:
         with _wall_limit(run.wall_limit_ns):
             execution.play()
-    except WallLimitError:
+    except WallLimit:
         execution.limits.append(f"the simulation took more than {run.wall_limit_ns / 1e9:g} s of real time")
     except TraceFullError as error:
         execution.limits.append(str(error))
@@ -201,7 +201,7 @@ def _wall_limit(limit_ns: int) -> Iterator[None]:
         return
 
     def expired(_signum: int, _frame: Any) -> None:
-        raise WallLimitError
+        raise WallLimit
 
     before = signal.signal(signal.SIGALRM, expired)
     signal.setitimer(signal.ITIMER_REAL, limit_ns / 1e9)

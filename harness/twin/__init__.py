@@ -29,7 +29,7 @@ from typing import Any
 from harness.twin.context import Context
 from harness.twin.costs import Costs
 from harness.twin.front_end import front_end, run_source
-from harness.twin.kernel import Kernel, NotInSimulationError, Process, SimulatedExit
+from harness.twin.kernel import InterruptedSimulation, Kernel, NotInSimulationError, Process, SimulatedExit
 from harness.twin.msg import DATA, Msg
 from harness.twin.network import Network
 from harness.twin.observer import Observer
@@ -38,6 +38,7 @@ from harness.twin.pipe import Pipe
 from harness.twin.socket_base import SocketBase
 
 __all__ = [
+    "InterruptedSimulation",
     "Msg",
     "NotInSimulationError",
     "NotSimulatedYet",

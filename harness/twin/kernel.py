@@ -30,6 +30,10 @@ class SimulatedExit(BaseException):
     """Thrown into a simulated process to end it; not an ``Exception``, so programs let it pass."""
 
 
+class InterruptedSimulation(BaseException):
+    """Ends the simulation from outside, whatever program is running; never taken for a program's own."""
+
+
 class NotInSimulationError(RuntimeError):
     """A call that needs a simulated process was made outside one."""
 
@@ -76,7 +80,7 @@ class Process:
             self._function(*self._args)
         except (SimulatedExit, SystemExit):
             pass
-        except greenlet.GreenletExit:
+        except (greenlet.GreenletExit, InterruptedSimulation, KeyboardInterrupt):
             raise
         except BaseException as error:  # a program may die of anything; the run reports it
             self.error = error
