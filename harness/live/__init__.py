@@ -1,0 +1,1 @@
+"""The live world: real pyzmq sockets, one process a node, real time."""

@@ -1,0 +1,117 @@
+"""What the figures of a live run depend on: versions, the machine, and how much of it others took."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zmq
+
+from harness import __version__
+from harness.trace import NONE, Kind
+
+_SYSCTL = Path("/proc/sys/net")
+_TICKS_S = os.sysconf("SC_CLK_TCK")
+
+
+class Machine:
+    """Looks at the machine before a run (on construction) and after it (:meth:`describe`)."""
+
+    def __init__(self) -> None:
+        self._before = _processor_s()
+        self._own_before = _own_s()
+
+    def describe(self, records: npt.NDArray[Any]) -> dict[str, Any]:
+        """Plain data for ``Trace.environment``.
+
+        ``steal_share`` and ``foreign_share`` are shares of all processor time of the run: what the host took
+        away, and what was spent on other work than this run's. Absent where the system does not tell.
+
+        Args:
+            records: of the run, shape (n,), dtype RECORD_DTYPE; ``generator`` says how late messages were sent.
+        """
+        found: dict[str, Any] = {
+            "harness": __version__,
+            "python": platform.python_version(),
+            "pyzmq": zmq.pyzmq_version(),
+            "libzmq": zmq.zmq_version(),
+            "kernel": f"{platform.system()} {platform.release()}",
+            "cpu": _cpu_model(),
+            "cores": os.cpu_count() or 0,
+            "tcp": {
+                "wmem": _sysctl("ipv4/tcp_wmem"),
+                "rmem": _sysctl("ipv4/tcp_rmem"),
+                "wmem_max": _sysctl("core/wmem_max"),
+                "rmem_max": _sysctl("core/rmem_max"),
+                "congestion_control": _sysctl("ipv4/tcp_congestion_control"),
+            },
+            "generator": lateness(records),
+        }
+        after = _processor_s()
+        if self._before is not None and after is not None:
+            total, busy, steal = (now - then for now, then in zip(after, self._before, strict=True))
+            if total > 0:
+                own = _own_s() - self._own_before
+                found["steal_share"] = round(steal / total, 4)
+                found["foreign_share"] = round(max(0.0, busy - own) / total, 4)
+        return found
+
+
+def lateness(records: npt.NDArray[Any]) -> dict[str, int]:
+    """How long after its intended time a message was handed to libzmq, in ns; answers left out.
+
+    Args:
+        records: shape (n,), dtype RECORD_DTYPE.
+    """
+    sends = np.isin(records["kind"], (Kind.ATTEMPT, Kind.SENT, Kind.REJECTED)) & (records["peer"] == NONE)
+    late = (records["time_ns"] - records["other_ns"])[sends]
+    if not len(late):
+        return {"sends": 0}
+    return {
+        "sends": len(late),
+        "late_ns_p50": int(np.percentile(late, 50)),
+        "late_ns_p99": int(np.percentile(late, 99)),
+        "late_ns_max": int(late.max()),
+    }
+
+
+def _own_s() -> float:
+    """Processor seconds of this process and of its children that have ended."""
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, who))
+
+
+def _processor_s() -> tuple[float, float, float] | None:
+    """Seconds over all cores: all, busy with work of this system, taken by the host. None where not told."""
+    try:
+        line = Path("/proc/stat").read_text().partition("\n")[0]
+    except OSError:
+        return None
+    user, nice, system, idle, iowait, irq, softirq, steal = (int(text) / _TICKS_S for text in line.split()[1:9])
+    busy = user + nice + system + irq + softirq
+    return busy + idle + iowait + steal, busy, steal
+
+
+def _cpu_model() -> str:
+    if sys.platform == "linux":
+        try:
+            lines = Path("/proc/cpuinfo").read_text().splitlines()
+        except OSError:
+            lines = []
+        for line in lines:
+            if line.startswith(("model name", "Model", "Hardware")):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _sysctl(name: str) -> str | None:
+    try:
+        return " ".join((_SYSCTL / name).read_text().split())
+    except OSError:
+        return None
