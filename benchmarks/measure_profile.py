@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ from measure_profile_tools import (
     raw_sink,
     raw_source,
     refused,
+    stalls,
     stamped,
     tcp_pair,
     zmq_sink,
@@ -70,6 +71,8 @@ class Bench:
         self.worker = worker
         self.blocks: dict[str, list[tuple[float, np.ndarray]]] = defaultdict(list)
         self.folder = tempfile.mkdtemp()
+        self.spun_ns = 0
+        self.stalls: list[int] = []
 
     @contextmanager
     def bound(self, socket_type: int) -> Iterator[tuple[Any, int]]:
@@ -282,6 +285,9 @@ class Bench:
             for kind in kinds:
                 taken.update(kind())
             noise = disturbance(before, processor())
+            spun, gaps = stalls(0.3)
+            self.spun_ns += spun
+            self.stalls += gaps
             for name, samples in taken.items():
                 points = np.quantile(samples, (np.arange(QUANTILES) + 0.5) / QUANTILES)
                 self.blocks[name].append((noise, points))
@@ -330,6 +336,10 @@ def derive(bench: Bench) -> dict[str, Any]:
         "io_wake_ns": io_wake,
         "engine_wake_ns": component(q("from_raw"), [app_wake_q], reading),
         "run_level_permille": run_levels(bench),
+        "stall_every_ns": bench.spun_ns // max(1, len(bench.stalls)),
+        "stall_ns": [
+            int(value) for value in np.quantile(bench.stalls or [0], (np.arange(QUANTILES) + 0.5) / QUANTILES)
+        ],
         "send": line([(size, m(f"send_{size}")) for size in CALL_SIZES]),
         "recv": line([(size, m(f"recv_{size}")) for size in CALL_SIZES]),
         "send_wake_ns": max(0, round(m("send_waking") - send - tick)),
@@ -362,7 +372,7 @@ def write(path: Path, values: dict[str, Any], blocks: str) -> None:
     source = (
         f"{cpu.split(':')[1].strip()}, {os.cpu_count()} processors, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, pyzmq {zmq.__version__}, libzmq {zmq.zmq_version()}, "
-        f"tcp {control}, {date.today()}, benchmarks/measure_profile.py"
+        f"tcp {control}, {datetime.now(UTC).date()}, benchmarks/measure_profile.py"
     )
     lines = [
         "# Delays (ns, equally spaced quantiles), costs and kernel capacities for the twin.",

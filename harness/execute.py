@@ -13,10 +13,11 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal, cast
 
@@ -149,26 +150,37 @@ def _pool(runs: Sequence[Run], positions: Sequence[int], out: Path, jobs: int) -
     before = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(),))
     complete = False
-    try:
-        with _interrupts_blocked():  # inherited: an interrupt is this process's to handle, not the workers'
-            futures: dict[Future[Path], int] = {
-                executor.submit(carry_out_one, runs[position], out): position for position in positions
-            }
-        for future in as_completed(futures):
-            position = futures[future]
-            try:
-                yield position, store.load(future.result())
-            except BrokenProcessPool:
-                return
-            except Exception as error:
-                yield position, Failure(runs[position], reason_of(error))
-        complete = True
-    finally:
-        if not complete:
-            for process in multiprocessing.active_children():
-                if process not in before:
+    with Guard() as guard:
+        try:
+            with _interrupts_blocked():  # inherited: an interrupt is this process's to handle, not the workers'
+                futures: dict[Future[Path], int] = {
+                    executor.submit(carry_out_one, runs[position], out): position for position in positions
+                }
+            for pid in _started_since(before):
+                # A worker that is still importing does not notice by itself that this process is gone.
+                guard.watch_pid(pid)
+            for future in as_completed(futures):
+                position = futures[future]
+                try:
+                    yield position, store.load(future.result())
+                except BrokenProcessPool:
+                    return
+                except Exception as error:
+                    yield position, Failure(runs[position], reason_of(error))
+            complete = True
+        finally:
+            workers = _started_since(before)
+            if not complete:
+                for process in workers.values():
                     process.kill()
-        executor.shutdown(wait=True, cancel_futures=True)
+            executor.shutdown(wait=True, cancel_futures=True)
+            for pid in workers:
+                guard.forget_pid(pid)
+
+
+def _started_since(before: Collection[BaseProcess]) -> dict[int, BaseProcess]:
+    """Living child processes that were not there before, by pid."""
+    return {one.pid: one for one in multiprocessing.active_children() if one not in before and one.pid is not None}
 
 
 def reason_of(error: BaseException) -> str:

@@ -31,7 +31,7 @@ import tomli_w
 from harness import __version__
 from harness.check import Checks
 from harness.ledger import Ledger
-from harness.metrics import codes, numbered
+from harness.ledger.columns import codes, numbered
 from harness.run import Run, from_plain
 from harness.trace import Kind, Trace
 

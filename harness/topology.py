@@ -36,6 +36,12 @@ class Node:
     options: Mapping[str, Any] = field(default_factory=dict)
     start_ns: int | None = None
 
+    @property
+    def socket_options(self) -> Mapping[str, Any]:
+        """The socket options that the experiment sets at this node, by pyzmq's names in small letters."""
+        given = self.options.get("socket", {})
+        return {str(name).lower(): value for name, value in given.items()} if isinstance(given, Mapping) else {}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
@@ -48,6 +54,14 @@ class Endpoint:
     binder_type: str
     """Socket type of the binder, e.g. ``"PUB"``."""
     connecter_type: str
+
+    def socket_type(self, node: str) -> str:
+        """The type of the socket that the node has here, in capitals."""
+        return (self.binder_type if node == self.binder else self.connecter_type).upper()
+
+    def connects(self, one: str, other: str) -> bool:
+        """Whether two nodes are peers here: one binds and the other connects."""
+        return (one == self.binder and other in self.connecters) or (other == self.binder and one in self.connecters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +96,18 @@ class Topology:
             if flow.name == name:
                 return index
         raise KeyError(name)
+
+    def node(self, name: str) -> Node:
+        """The node of that name. Raises KeyError."""
+        return self.nodes[self.node_id(name)]
+
+    def flow(self, name: str) -> Flow:
+        """The flow of that name. Raises KeyError."""
+        return self.flows[self.flow_id(name)]
+
+    def endpoint_of(self, flow: Flow) -> Endpoint | None:
+        """The endpoint that the flow goes over, if it is one of this topology's."""
+        return next((endpoint for endpoint in self.endpoints if endpoint.name == flow.endpoint), None)
 
     def cells(self) -> tuple[int, ...]:
         """For each node the lowest id of those with which it must share a process.

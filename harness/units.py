@@ -3,6 +3,7 @@
 Inside the harness time is an integer of nanoseconds, size of bytes, and a rate is a float a second.
 Outside each quantity has its unit. Reading is exact (no binary fractions): what is finer than a
 nanosecond or a byte is refused, not rounded. Every ValueError says what would have been right.
+What is only for people, ``readable_ns`` and ``readable_percent``, is rounded.
 """
 
 from __future__ import annotations
@@ -116,6 +117,23 @@ def format_rate_per_s(rate_per_s: float) -> str:
         if rate_per_s >= scale:
             return f"{rate_per_s / scale:.6g}{unit}"
     return f"{rate_per_s:.6g}/s"
+
+
+def readable_ns(duration_ns: float) -> str:
+    """Three significant digits and the fitting unit, for people: ``"412 ms"``."""
+    if duration_ns == 0:
+        return "0 s"
+    for scale, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
+        if abs(duration_ns) >= 0.9995 * scale:
+            return f"{float(f'{duration_ns / scale:.3g}'):g} {unit}"
+    return f"{duration_ns:.0f} ns"
+
+
+def readable_percent(points: float) -> str:
+    """One decimal, for people: ``"41.2 %"``; two significant digits of what is small, and never 0 for what is not."""
+    if points == 0 or points >= 0.1:
+        return f"{points:.1f} %" if points else "0 %"
+    return f"{points:.2g} %"
 
 
 def _decimal(value: int, scale: int) -> str:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.check import Checks, Law, check
-from harness.credit import low_water_mark
 from harness.ledger import settle
+from harness.ledger.credit import low_water_mark
 from harness.run import Run
 from harness.topology import Node, Topology
 from harness.trace import Kind, Trace

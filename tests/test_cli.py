@@ -143,10 +143,23 @@ def test_version(harness: Harness) -> None:
     assert harness("--version").stdout == f"harness {__version__}\n"
 
 
-def test_the_help_needs_no_arrow() -> None:
+SLOW_TO_LOAD = ("matplotlib", "scipy", "pandas", "pyarrow", "jinja2", "zmq", "simpy")
+
+
+@pytest.mark.parametrize(
+    ("words", "spared"),
+    [
+        (["run", "--help"], (*SLOW_TO_LOAD, "numpy")),
+        (["list"], (*SLOW_TO_LOAD, "numpy")),
+        (["check", "experiments/late-joiner.toml"], SLOW_TO_LOAD),
+        (["check", "experiments/late-joiner.toml", "--json"], SLOW_TO_LOAD),
+        (["check", "no such file"], SLOW_TO_LOAD),
+    ],
+)
+def test_a_quick_answer_loads_nothing_slow(words: list[str], spared: tuple[str, ...]) -> None:
     program = (
-        "import sys, harness.cli as cli\ncli.main(['run', '--help'])\n"
-        "print([name for name in ('pyarrow', 'matplotlib', 'scipy', 'zmq', 'simpy') if name in sys.modules])"
+        f"import sys\nfrom harness import cli\ncli.main({words})\n"
+        f"print([name for name in {spared} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import config, document
-from harness.config import ConfigError, Experiment, Problem
+from harness import config
+from harness.config import ConfigError, Experiment, Problem, document
 from harness.run import FaultSpec
 from harness.topology import Node
 

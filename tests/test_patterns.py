@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from harness import kinds, patterns
+from harness.config.sockets import PEERS
 from harness.load import Arrivals
 from harness.node import Message, Node
 from harness.patterns import pipeline, pubsub, reqrep
 from harness.run import decode, load_program, program_options
-from harness.sockets import PEERS
 from harness.topology import Topology, members
 from harness.trace import NONE, Kind, Recorder
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from harness.ledger.columns import alternation
 from harness.metrics import Array, columns, receivers
 from harness.run import Run
 
@@ -63,8 +64,7 @@ def _lengths(delivered: Array, intended_ns: Array, warmup_ns: int) -> dict[str, 
         return {**_nothing(), "join_messages": len(delivered)}
     join = int(np.argmax(delivered))
     got = delivered[join:]
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(got)) + 1))
-    lengths = np.diff(np.concatenate((starts, [len(got)])))
+    starts, lengths, _ = alternation(got)
     counts = intended_ns[join:][starts] >= warmup_ns
     # They alternate, and the first was delivered.
     gaps, stretches = slice(1, None, 2), slice(2, None, 2)

@@ -15,7 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from harness.observed import Recorded, Stream, codes, streams, times_ns
+from harness.ledger.columns import codes, integers
+from harness.ledger.observed import WORLDS, Recorded, Stream, streams, titles
 from harness.plots import NothingToDrawError
 
 Floats = npt.NDArray[np.float64]
@@ -26,7 +27,6 @@ GRID = "#d8dde3"
 PAPER = "#fefefe"
 COLOURS = {"live": "#d55e00", "sim": "#0072b2"}
 """Vermilion and blue of Okabe and Ito: told apart by every kind of colour vision, and in grey."""
-NAMES = {"live": "live", "sim": "simulated"}
 PHASE = "#b8a1c9"
 
 WIDTH_INCHES = 4.8
@@ -66,10 +66,8 @@ def panels(runs: Sequence[Recorded], limit: int = MAX_PANELS, *, by_taker: bool 
     if not runs:
         raise NothingToDrawError("There are no runs.")
     observed = [(result.run.world, streams(result)) for result in runs]
-    labels = [stream.label for stream in observed[0][1]]
     found = []
-    for number, first in enumerate(observed[0][1]):
-        name = first.label if labels.count(first.label) == 1 else f"{first.flow} to {first.label}"
+    for number, (name, first) in enumerate(zip(titles(observed[0][1]), observed[0][1], strict=True)):
         live, sim = (tuple(every[number] for world, every in observed if world == wanted) for wanted in ("live", "sim"))
         if not any(stream.seq.size for stream in (*live, *sim)):
             continue
@@ -155,7 +153,7 @@ def worlds_key(axes: Axes, panel: Panel, extra: Sequence[Any] = ()) -> None:
     for world in ("live", "sim"):
         count = len(panel.world(world))
         if count:
-            text = f"{NAMES[world]} ({count})"
+            text = f"{WORLDS[world]} ({count})"
             handles.append(Line2D([], [], color=COLOURS[world], linestyle=dashes(world), linewidth=2, label=text))
     handles += extra
     name = axes.get_title(loc="left")
@@ -230,7 +228,7 @@ def phases(runs: Sequence[Recorded]) -> tuple[Phase, ...]:
     for result in runs:
         table = result.events()
         events, names = codes(table, "event")
-        times, values = times_ns(table, "time_ns"), times_ns(table, "value")
+        times, values = integers(table, "time_ns"), integers(table, "value")
         begun: dict[int, int] = {}
         found = []
         for position in range(times.size):
@@ -265,5 +263,5 @@ def spread_text(panel: Panel, value: Callable[[Stream], float], write: Callable[
         values = [value(stream) for stream in panel.world(world)]
         values = [one for one in values if np.isfinite(one)]
         if values:
-            parts.append(f"{write(float(np.mean(values)))} {NAMES[world]}")
+            parts.append(f"{write(float(np.mean(values)))} {WORLDS[world]}")
     return ", ".join(parts)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.observed import Recorded, Stream, pipe_hwm
+from harness.ledger.observed import Recorded, Stream, pipe_hwm
 from harness.plots import NothingToDrawError
 from harness.plots._style import (
     FAINT,

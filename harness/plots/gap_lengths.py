@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.observed import Recorded, credit_quantum, pipe_hwm
+from harness.ledger.credit import low_water_mark
+from harness.ledger.observed import Recorded, pipe_hwm
 from harness.plots import NothingToDrawError
 from harness.plots._style import COLOURS, FAINT, Panel, dashes, figure, label, log_axis, panels, worlds_key
 
@@ -46,7 +47,7 @@ def _parts(panel: Panel) -> tuple[str, ...]:
 
 def _quantum(panel: Panel, result: Recorded) -> int:
     hwm = pipe_hwm(result.run, (*panel.live, *panel.sim)[0])
-    return credit_quantum(hwm or 0)
+    return low_water_mark(hwm or 0)
 
 
 def _lengths(panel: Panel, what: str, *worlds: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.observed import Recorded, Stream, readable_ns
+from harness.ledger.observed import Recorded, Stream
 from harness.plots import NothingToDrawError
 from harness.plots._style import (
     COLOURS,
@@ -22,6 +22,7 @@ from harness.plots._style import (
     spread_text,
     worlds_key,
 )
+from harness.units import readable_ns
 
 CAPTION = (
     "Share of the delivered messages that arrived within a time, counted from when each was due, not from when it was "

@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from harness.observed import Recorded, readable_percent
+from harness.ledger.observed import WORLDS, Recorded
 from harness.plots import NothingToDrawError
-from harness.plots._style import INK, NAMES, SMALL, Panel, figure, key_above, label, panels, spread_text
+from harness.plots._style import INK, SMALL, Panel, figure, key_above, label, panels, spread_text
 from harness.trace import CAUSES
+from harness.units import readable_percent
 
 CAPTION = (
     "Share of the messages owed to each receiver that it did not get, by cause: mean over the runs of each world, "
@@ -55,7 +56,7 @@ def draw(runs: Sequence[Recorded]) -> Figure:
         if number and rows[number - 1][0] is not panel:
             place += 0.45
         _bar(axes, place, panel, world)
-        ticks.append((place, f"{panel.name}, {NAMES[world]}"))
+        ticks.append((place, f"{panel.name}, {WORLDS[world]}"))
         place += 1.0
     axes.set_yticks([at for at, _ in ticks], [text for _, text in ticks])
     axes.set_ylim(place - 0.4, -0.6)

@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.observed import Recorded, Stream, readable_ns
+from harness.ledger.observed import Recorded, Stream
 from harness.plots import NothingToDrawError
 from harness.plots._style import FAINT, INK, Panel, figure, key, label, log_axis, panels
+from harness.units import readable_ns
 
 CAPTION = (
     "One mark a receiver: live across, simulated upwards, the cross its range over the runs. A cross that touches the "

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from harness.observed import Recorded
+from harness.ledger.observed import WORLDS, Recorded
 from harness.plots import NothingToDrawError
-from harness.plots._style import COLOURS, INK, MAX_PANELS, NAMES, SMALL, Panel, figure, label, panels
+from harness.plots._style import COLOURS, INK, MAX_PANELS, SMALL, Panel, figure, label, panels
 
 CAPTION = (
     "Share of what was delivered that each receiver got: mean over the runs of each world, with the range of the runs "
@@ -51,7 +51,7 @@ def draw(runs: Sequence[Recorded]) -> Figure:
             fontsize=SMALL,
             color=INK,
         )
-        ticks.append((place, f"{_takers(panel)[position]}, {NAMES[world]}"))
+        ticks.append((place, f"{_takers(panel)[position]}, {WORLDS[world]}"))
         place += 1.0
     axes.set_yticks([at for at, _ in ticks], [text for _, text in ticks])
     axes.set_ylim(place - 0.4, -0.6)
@@ -76,5 +76,5 @@ def _title(panel: Panel) -> str:
     """Who got the least."""
     means = {world: _shares(panel, world).mean(axis=0) for world in ("live", "sim") if panel.world(world)}
     least = int(np.argmin(np.mean(list(means.values()), axis=0)))
-    parts = ", ".join(f"{mean[least]:.1f} % {NAMES[world]}" for world, mean in means.items())
+    parts = ", ".join(f"{mean[least]:.1f} % {WORLDS[world]}" for world, mean in means.items())
     return f"{_takers(panel)[least]} got the least of {panel.name}: {parts}"

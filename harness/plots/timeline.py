@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.observed import Recorded, Stream, readable_percent
+from harness.ledger.observed import Recorded, Stream
 from harness.plots._style import (
     FAINT,
     Floats,
@@ -25,6 +25,7 @@ from harness.plots._style import (
     spread_text,
     worlds_key,
 )
+from harness.units import readable_percent
 
 CAPTION = (
     "For the messages due in each sixtieth of the run: their median latency, and the share that was lost. Lines are "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -20,10 +20,16 @@ from harness.twin import InterruptedSimulation, Process, Twin
 _FIRST_PORT = 5550
 _SLICE_NS = 100_000_000
 _QUIET_NS = 1_000_000_000
+_END_NS = 1_000_000_000
+"""Real time that all programs together may take to clean up when they are ended."""
 
 
 class WallLimit(InterruptedSimulation):
     """The simulation took too much real time."""
+
+
+class RecordLimit(InterruptedSimulation):
+    """The trace is full; no error of the program that happened to write next."""
 
 
 class SimWorld:
@@ -115,8 +121,12 @@ class _Execution:
             self._contexts[cell] = node.zmq.Context()
         node.attach(self._contexts[cell])
         self._event("started", index)
-        function(node, options)
-        self._event("finished", index)
+        try:
+            function(node, options)
+            self._event("finished", index)
+        except TraceFullError as error:
+            self.watcher.stop()
+            raise RecordLimit(str(error)) from None
 
     def _event(self, name: str, index: int) -> None:
         now = self.twin.now_ns - SETTLE_NS
@@ -147,16 +157,16 @@ class _Execution:
         return next(iter(self.twin.census()), None) is not None
 
     def finish(self) -> Trace:
-        """Count what is still under way, end all programs, hand over the trace."""
-        self.watcher.under_way(self.twin)
+        """Count what is still under way, hand over the trace."""
+        with suppress(TraceFullError):  # then there is no room for these either, and limits_hit says so
+            self.watcher.under_way(self.twin)
+        self.watcher.stop()
         end_ns = self.twin.now_ns - SETTLE_NS
         records = self.recorder.records()
         for name, process in self.processes.items():
             if process.error is not None:
                 self.errors[name] = process.error_text
             process.error = None
-        for process in self.processes.values():
-            process.end()
         topology = self.run.topology
         return Trace(
             run_id=self.run.id,
@@ -170,6 +180,12 @@ class _Execution:
             violations=tuple(self.watcher.violations),
             environment={"harness": __version__, "profile": self.run.profile, "seed": self.run.seed},
         )
+
+    def end(self) -> None:
+        """End all programs; what they do then is not part of the run."""
+        with suppress(WallLimit), _wall_limit(_END_NS):
+            for process in self.processes.values():
+                process.end()
 
 
 def execute(run: Run) -> Trace:
@@ -188,9 +204,11 @@ def execute(run: Run) -> Trace:
             execution.play()
     except WallLimit:
         execution.limits.append(f"the simulation took more than {run.wall_limit_ns / 1e9:g} s of real time")
-    except TraceFullError as error:
+    except (RecordLimit, TraceFullError) as error:
         execution.limits.append(str(error))
-    return execution.finish()
+    trace = execution.finish()
+    execution.end()
+    return trace
 
 
 @contextmanager
@@ -204,9 +222,13 @@ def _wall_limit(limit_ns: int) -> Iterator[None]:
         raise WallLimit
 
     before = signal.signal(signal.SIGALRM, expired)
-    signal.setitimer(signal.ITIMER_REAL, limit_ns / 1e9)
+    # Again and again, should a program swallow the first.
+    others_s, interval_s = signal.setitimer(signal.ITIMER_REAL, limit_ns / 1e9, _END_NS / 1e9)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        left_s, _ = signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if others_s:  # whoever called had an alarm set of its own
+            passed_s = max(0.0, limit_ns / 1e9 - left_s)
+            signal.setitimer(signal.ITIMER_REAL, max(others_s - passed_s, 1e-3), interval_s)

@@ -117,7 +117,7 @@ class Twin:
                 yield from _unread(pipe, None, seen)
             for socket in context.sockets:
                 for msg in socket.prefetched():
-                    if not msg.more:
+                    if not msg.more and not socket.closed:
                         yield msg, socket
                 for pipe in socket.pipes:
                     yield from _unread(pipe, socket, seen)
@@ -127,13 +127,20 @@ class Twin:
                         yield from _unread(session.pipe, session.remote, seen)
                         yield from _unread(session.pipe.peer, socket, seen)
                     if session.engine is not None:
-                        for msg in session.engine.coming_in():
-                            if msg.kind == DATA and not msg.more:
-                                yield msg, socket
+                        yield from _whole(
+                            (session.engine.coming_in(), socket), (session.engine.stranded(), session.remote)
+                        )
 
 
 def _nobody(_process: Process) -> int:
     return -1
+
+
+def _whole(*places: tuple[list[Msg], SocketBase | None]) -> Iterator[tuple[Msg, SocketBase | None]]:
+    for frames, reader in places:
+        for msg in frames:
+            if msg.kind == DATA and not msg.more:
+                yield msg, reader
 
 
 def _unread(pipe: Pipe, reader: SocketBase | None, seen: dict[int, None]) -> Iterator[tuple[Msg, SocketBase | None]]:

@@ -56,19 +56,19 @@ class Context:
     _closed: bool
 
     def __init__(self, io_threads: int = 1, shadow: int = 0) -> None:
-        self._closed = False
+        self._closed = True  # until it stands: pyzmq closes what was only half made, too
         if shadow:
             self._handle = shadow
             self._core = _handles[shadow]
-            return
-        process = current_process()
-        try:
-            self._core = process.kernel.world.context(process, io_threads)
-        except TwinError as error:
-            self._closed = True
-            raise_errno(error.errno)
-        self._handle = next(_next_handle)
-        _handles[self._handle] = self._core
+        else:
+            process = current_process()
+            try:
+                self._core = process.kernel.world.context(process, io_threads)
+            except TwinError as error:
+                raise_errno(error.errno)
+            self._handle = next(_next_handle)
+            _handles[self._handle] = self._core
+        self._closed = False
 
     @property
     def underlying(self) -> int:
@@ -125,23 +125,20 @@ class Socket:
     def __init__(
         self, context: Any = None, socket_type: int = -1, shadow: int = 0, copy_threshold: int | None = None
     ) -> None:
-        self._closed = False
+        self._closed = True  # until it stands
         self.context = context
         self.copy_threshold = 65536 if copy_threshold is None else copy_threshold
         if shadow:
             self._handle = shadow
             self._core = _handles[shadow]
-            return
-        try:
-            self._core = context._core.socket(int(socket_type))
-        except TwinError as error:
-            self._closed = True
-            raise_errno(error.errno)
-        except NotSimulatedYet:
-            self._closed = True
-            raise
-        self._handle = next(_next_handle)
-        _handles[self._handle] = self._core
+        else:
+            try:
+                self._core = context._core.socket(int(socket_type))
+            except TwinError as error:
+                raise_errno(error.errno)
+            self._handle = next(_next_handle)
+            _handles[self._handle] = self._core
+        self._closed = False
 
     @property
     def underlying(self) -> int:

@@ -32,9 +32,9 @@ class Distributor:
     def pipe_terminated(self, pipe: Pipe) -> None:
         """The pipe is gone, also from a message under way."""
         del self.pipes[pipe]
-        if self._more:
-            self._taking = [other for other in self._taking if other is not pipe]
-            self._refusing = [other for other in self._refusing if other is not pipe]
+        if self._more and pipe in self._taking:
+            self._taking.remove(pipe)
+            self._refusing.append(pipe)
 
     @staticmethod
     def check_hwm(pipes: Iterable[Pipe]) -> bool:

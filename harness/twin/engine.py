@@ -76,6 +76,7 @@ class Engine:
         "_ready_sent",
         "_session",
         "far",
+        "plugged",
     )
 
     def __init__(self, io: IoThread, calls: StreamCosts, out: Flow, into: Flow) -> None:
@@ -84,6 +85,8 @@ class Engine:
         self._out = out
         self._in = into
         self._session: Session | None = None
+        self.plugged: Session | None = None
+        """The session that it speaks, or spoke, for: what the peer has been told outlives it."""
         self.far: Engine = self  # set by connect_engines
         out.sender = self
         into.receiver = self
@@ -107,7 +110,7 @@ class Engine:
 
     def plug(self, session: Session) -> None:
         """Start to speak for ``session``: the first ten bytes go at once (F177)."""
-        self._session = session
+        self._session = self.plugged = session
         self._say(SIGNATURE)
         self.data_coming()
 
@@ -116,6 +119,10 @@ class Engine:
         session, self._session = self._session, None
         if session is not None:
             self._leave(session)
+        else:
+            # Never spoken for: the far end shall hear of it all the same.
+            self._in.broken = True
+            self._out.close()
 
     def _failed(self, protocol: bool) -> None:
         session, self._session = self._session, None
@@ -313,6 +320,10 @@ class Engine:
         """Frames on their way to this end: far batch, kernels, wire, and the one that is parked."""
         return [*self.parked(), *self._in.under_way()]
 
+    def stranded(self) -> list[Msg]:
+        """Frames on their way to a far end that has closed, which this end has not noticed yet."""
+        return self._out.under_way() if self.far._session is None else []
+
     def parked(self) -> list[Msg]:
         """The message that waits for room, if any."""
         return [] if self._parked is None else [self._parked]
@@ -330,9 +341,9 @@ class Engine:
         elif step == b"G":
             self._say(_ready(session))
         else:
-            far = self.far._session
-            far_type = far.socket.type_name if far is not None else session.socket.type_name
-            if far is not None and far_type not in _COMPATIBLE[session.socket.type_name]:
+            far = self.far.plugged
+            assert far is not None
+            if far.socket.type_name not in _COMPATIBLE[session.socket.type_name]:
                 self._failed(protocol=True)
                 return
             self._ready_received = True
@@ -345,9 +356,10 @@ class Engine:
         session = self._session
         assert session is not None
         self._ready = True
-        far = self.far._session
+        far = self.far.plugged
+        assert far is not None
         session.engine_ready(far)
-        if session.socket.receives_routing_id and far is not None:
+        if session.socket.receives_routing_id:
             session.push_msg(Msg(far.routing_id, kind=ROUTING_ID))
             session.flush()
 

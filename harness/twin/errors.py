@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EAGAIN
 from typing import Final
 
 EFSM: Final = 156384763
@@ -16,3 +17,10 @@ class TwinError(Exception):
     def __init__(self, errno: int) -> None:
         super().__init__(errno)
         self.errno = errno
+
+
+class HalfSentError(TwinError):
+    """The peer has gone in the middle of a message: the rest of it cannot be sent to anybody (F75)."""
+
+    def __init__(self) -> None:
+        super().__init__(EAGAIN)

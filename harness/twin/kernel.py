@@ -20,7 +20,8 @@ from typing import Any
 
 import greenlet
 import simpy
-from simpy.events import NORMAL, Event
+from simpy.core import EmptySchedule, StopSimulation
+from simpy.events import NORMAL, Event, EventPriority
 
 NEVER_NS = 1 << 62
 """Later than any time in a simulation."""
@@ -78,17 +79,23 @@ class Process:
     def _main(self) -> None:
         try:
             self._function(*self._args)
-        except (SimulatedExit, SystemExit):
+        except SimulatedExit:
             pass
+        except SystemExit as error:
+            if error.code not in (None, 0):
+                self._fail(error)  # a script that ends so has failed, too
         except (greenlet.GreenletExit, InterruptedSimulation, KeyboardInterrupt):
             raise
         except BaseException as error:  # a program may die of anything; the run reports it
-            self.error = error
-            self.error_text = "".join(traceback.format_exception(error)[-4:])
+            self._fail(error)
         finally:
             self.finished = True
         if self.on_exit is not None:
             self.on_exit()
+
+    def _fail(self, error: BaseException) -> None:
+        self.error = error
+        self.error_text = "".join(traceback.format_exception(error)[-4:])
 
     def resume(self) -> None:
         """Go on with the program; the kernel calls this."""
@@ -97,8 +104,10 @@ class Process:
         kernel = self.kernel
         before = kernel.current
         kernel.current = self
-        self._greenlet.switch()
-        kernel.current = before
+        try:
+            self._greenlet.switch()
+        finally:
+            kernel.current = before
 
     def end(self) -> None:
         """End the program where it waits, as a signal would: its ``finally`` blocks run."""
@@ -108,10 +117,16 @@ class Process:
             self.finished = True
             return
         self.token += 1
-        before = self.kernel.current
-        self.kernel.current = self
-        self._greenlet.throw(SimulatedExit())
-        self.kernel.current = before
+        kernel = self.kernel
+        kernel.forget(self.resume)
+        before = kernel.current
+        if before is not None and before is not self:
+            self._greenlet.parent = greenlet.getcurrent()  # whoever ends it goes on afterwards
+        kernel.current = self
+        try:
+            self._greenlet.throw(SimulatedExit())
+        finally:
+            kernel.current = before
 
 
 def current_process() -> Process:
@@ -154,12 +169,20 @@ class Kernel(simpy.Environment):
         """Call ``function`` at that time; calls of one time in the order in which they were made."""
         heappush(self._entries, (time_ns, NORMAL, next(self._eid), function))
 
+    def forget(self, function: Callable[[], Any]) -> None:
+        """Whatever was to call ``function`` does nothing instead."""
+        for index, entry in enumerate(self._entries):
+            if entry[3] == function:
+                self._entries[index] = (*entry[:3], _nothing)
+
     def has_more(self) -> bool:
         """Whether anything is left to happen."""
         return bool(self._entries)
 
     def step(self) -> None:
-        """Process the next entry of the queue. Raises IndexError when there is none."""
+        """Process the next entry of the queue. Raises simpy's EmptySchedule when there is none."""
+        if not self._entries:
+            raise EmptySchedule
         time_ns, _, _, item = heappop(self._entries)
         self._now = time_ns
         if isinstance(item, Event):
@@ -170,9 +193,17 @@ class Kernel(simpy.Environment):
 
     def _step_event(self, event: Event) -> None:
         callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
-        for callback in callbacks:
-            callback(event)
-        if not event._ok and not event._defused:
+        done = 0
+        try:
+            for callback in callbacks:
+                done += 1
+                callback(event)
+        except StopSimulation:
+            # As in SimPy: the callbacks behind the one that stops the run are called when it goes on.
+            event.callbacks = callbacks[done:]
+            self.schedule(event, EventPriority(-1))
+            raise
+        if not event._ok and not hasattr(event, "_defused"):
             raise event._value
 
     def run_until(self, time_ns: int | None = None) -> None:
@@ -240,3 +271,7 @@ class Kernel(simpy.Environment):
         if process.token == token:
             process.token += 1
             process.resume()
+
+
+def _nothing() -> None:
+    """What was forgotten."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from harness.twin.errors import HalfSentError
 from harness.twin.msg import Msg
 from harness.twin.pipe import Pipe
+
+if TYPE_CHECKING:
+    from harness.twin.observer import Observer
 
 
 class LoadBalancer:
     """Outbound pipes; those before ``_active`` may be written to, the others are full."""
 
-    __slots__ = ("_active", "_current", "_dropping", "_more", "_pipes")
+    __slots__ = ("_active", "_current", "_dropping", "_more", "_observer", "_pipes")
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
         self._pipes: list[Pipe] = []
         self._active = 0
         self._current = 0
@@ -41,10 +48,15 @@ class LoadBalancer:
         self._pipes.remove(pipe)
 
     def send(self, msg: Msg) -> Pipe | bool:
-        """Write one frame: the pipe that took it, True when it was swallowed, False for EAGAIN."""
+        """Write one frame: the pipe that took it, True when it was swallowed, False for EAGAIN.
+
+        Raises HalfSentError when the pipe that has the first frames takes no more.
+        """
         if self._dropping:
             self._more = msg.more
             self._dropping = msg.more
+            if not msg.more:
+                self._observer.lost("disconnect_pipe", msg, None)
             return True
         pipes = self._pipes
         pipe: Pipe | None = None
@@ -57,7 +69,7 @@ class LoadBalancer:
                 pipe.rollback()
                 self._dropping = msg.more
                 self._more = False
-                return False
+                raise HalfSentError
             self._active -= 1
             if self._current < self._active:
                 _swap(pipes, self._current, self._active)

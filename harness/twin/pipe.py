@@ -74,6 +74,7 @@ class Pipe:
 
     Attributes:
         hwm: messages that may be written ahead of credit; 0 is no limit (F10).
+        highest_hwm: the largest mark that this end has had; lowering one discards nothing (F13).
         lwm: messages after which this end, as a reader, announces credit.
         read_count, written_count, credit: complete messages read here, written here, and the last
             count that the far reader has announced (F31).
@@ -84,6 +85,7 @@ class Pipe:
         "_delay",
         "_partial",
         "credit",
+        "highest_hwm",
         "hwm",
         "in_active",
         "in_boost",
@@ -106,7 +108,7 @@ class Pipe:
         self.owner = owner
         self.in_queue: Queue | None = in_queue
         self.out_queue: Queue | None = out_queue
-        self.hwm = out_hwm
+        self.hwm = self.highest_hwm = out_hwm
         self.lwm = lwm(in_hwm)
         self.in_boost = -1
         self.out_boost = -1
@@ -332,6 +334,7 @@ class Pipe:
             full_out = 0
         self.lwm = lwm(full_in)
         self.hwm = full_out
+        self.highest_hwm = max(self.highest_hwm, full_out) if self.highest_hwm and full_out else 0
 
     def set_hwms_boost(self, in_boost: int, out_boost: int) -> None:
         """What the partner of an inproc pipe adds: its SNDHWM in, its RCVHWM out."""

@@ -36,7 +36,6 @@ class Session:
     __slots__ = (
         "_connecter",
         "_incomplete_in",
-        "_linger_token",
         "_pending",
         "closing",
         "ended",
@@ -71,7 +70,6 @@ class Session:
         self._connecter = connecter
         self._incomplete_in = False
         self._pending = False
-        self._linger_token = 0
 
     # -- as owner of a pipe end -----------------------------------------------------------------
 
@@ -108,10 +106,10 @@ class Session:
         self.engine = engine
         engine.plug(self)
 
-    def engine_ready(self, far: Session | None) -> None:
+    def engine_ready(self, far: Session) -> None:
         """The handshake is done: a binding side gets its pipe only now (F120, F183)."""
         self.observer.event(self.socket, "handshake_succeeded")
-        self.remote = remote = far.socket if far is not None else None
+        self.remote = remote = far.socket
         if self.pipe is None and not self.ended and not self.closing:
             mine, theirs = pipe_pair((self, self.socket), (self.options.rcvhwm, self.options.sndhwm))
             mine.unread_cause = "disconnect_pipe"
@@ -151,14 +149,18 @@ class Session:
         self.engine = None
         self._clean_pipes()
         self.observer.event(self.socket, "disconnected")
-        if self.closing:
-            self._finish()
-        elif self._connecter is not None and not protocol:
+        if self._connecter is not None and not protocol:
+            # Also while it lingers: the next peer gets the rest (F167).
             if self.pipe is not None and self.socket.resubscribes:
                 self.pipe.hiccup()
             self._connecter(self, True)
+        elif self.closing:
+            if self.pipe is not None:
+                self.pipe.terminate(False)
         else:
             self.process_term(0)
+        if self.pipe is not None:
+            self.pipe.check_read()  # perhaps only the delimiter is left
 
     def _clean_pipes(self) -> None:
         pipe = self.pipe

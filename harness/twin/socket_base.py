@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.twin.errors import ETERM, TwinError
+from harness.twin.errors import ETERM, HalfSentError, TwinError
 from harness.twin.kernel import NEVER_NS, Process
 from harness.twin.msg import Msg
 from harness.twin.pipe import Pipe
@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     from harness.twin.context import Context
     from harness.twin.observer import Observer
 
-POLLIN = 1
-POLLOUT = 2
-DONTWAIT = 1
-SNDMORE = 2
+POLLIN, POLLOUT = 1, 2
+DONTWAIT, SNDMORE = 1, 2
 
 _INBOUND_POLL_RATE = 100
 """recv looks for commands every hundredth call (F47)."""
@@ -231,8 +229,15 @@ class SocketBase:
             if self._mailbox or self.context.terminating:
                 self.process_commands()
         msg = Msg(data, (flags & SNDMORE) != 0)
-        if not self.xsend(msg):
-            self._send_later(msg, flags)
+        try:
+            if not self.xsend(msg):
+                self._send_later(msg, flags)
+        except HalfSentError:
+            if flags & DONTWAIT or self.options.sndtimeo == 0:
+                raise
+            # Whoever would wait is not told (F75).
+            if not msg.more:
+                self.observer.lost("disconnect_pipe", msg, None)
         self._settle()
 
     def _send_later(self, msg: Msg, flags: int) -> None:
@@ -356,14 +361,6 @@ class SocketBase:
             endpoint.close(self.options.linger)
         self._settle()
 
-    def forget_endpoint(self, opened: Any) -> None:
-        """An endpoint has ended by itself."""
-        for address, items in list(self._endpoints.items()):
-            if opened in items:
-                items.remove(opened)
-                if not items:
-                    del self._endpoints[address]
-
     # -- the end -----------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -372,6 +369,9 @@ class SocketBase:
             return
         self.kernel.lag_ns = 0
         self._reap()
+        for msg in self.prefetched():
+            if not msg.more:
+                self.observer.lost("close_unread", msg, self)
         self.closed = True
         for pipe in list(self.pipes):
             pipe.terminate(False)
@@ -382,8 +382,8 @@ class SocketBase:
             session.post(session.process_term, self.options.linger)
         self._reap()
         self.context.check_ended()
-        if self.kernel.current is not None:
-            self._settle()
+        # No time is spent here: a garbage collector may call this, where nothing can wait.
+        self.kernel.lag_ns = 0
 
     def session_ended(self, session: Session) -> None:
         """One of this socket's sessions is gone."""

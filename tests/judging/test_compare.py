@@ -16,10 +16,20 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.compare import compare
-from harness.judge import MIN_LIVE_RUNS, MIN_SIM_RUNS, Quantity, differences, judge, kolmogorov_smirnov, wasserstein
-from harness.observed import credit_quantum, pipe_hwm, readable_ns, readable_percent, streams
-from harness.predictable import ruled_out
+from harness.compare.judge import (
+    MIN_LIVE_RUNS,
+    MIN_SIM_RUNS,
+    Quantity,
+    differences,
+    judge,
+    kolmogorov_smirnov,
+    wasserstein,
+)
+from harness.compare.predictable import ruled_out
+from harness.ledger.credit import low_water_mark
+from harness.ledger.observed import pipe_hwm, streams
 from harness.topology import Topology
+from harness.units import readable_ns, readable_percent
 
 from . import recorded
 
@@ -332,7 +342,7 @@ def test_the_warm_up_counts_nowhere_but_in_the_sequence() -> None:
 
 @pytest.mark.parametrize(("hwm", "lump"), [(1, 1), (2, 1), (3, 2), (5, 3), (10, 5), (1000, 500), (0, 0)])
 def test_the_credit_quantum_is_half_the_mark_rounded_up(hwm: int, lump: int) -> None:
-    assert credit_quantum(hwm) == lump
+    assert low_water_mark(hwm) == lump
 
 
 def with_sockets(run: Any, transport: str = "tcp", service_ns: int = 1_200_000, **options: int) -> Any:

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from harness import answer, kinds, report
+from harness import kinds, report
 from harness.compare import Comparison, compare
 from harness.plots import NothingToDrawError
 from harness.plots.loss_by_cause import look
+from harness.report import answer
 from harness.trace import CAUSES
 
 from . import recorded

@@ -25,7 +25,7 @@ class Dealer(SocketBase):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._lb = LoadBalancer()
+        self._lb = LoadBalancer(self.observer)
         self._fq = FairQueue()
 
     def xattach_pipe(self, pipe: Pipe, locally_initiated: bool) -> None:

@@ -23,7 +23,7 @@ class Push(SocketBase):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._lb = LoadBalancer()
+        self._lb = LoadBalancer(self.observer)
 
     def xattach_pipe(self, pipe: Pipe, locally_initiated: bool) -> None:
         """A new worker; when it goes its pipe goes at once (F140)."""

@@ -111,8 +111,9 @@ class Req(Dealer):
         self._reply_pipe = taker if isinstance(taker, Pipe) else None
         self._message_begins = False
         # Old replies are thrown away before the new request is out (F85).
-        while self._fq.recv() is not None:
-            pass
+        while (old := self._fq.recv()) is not None:
+            if not old.more:
+                self.observer.lost("late_reply", old, self)
         return True
 
     def xrecv(self) -> Msg | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from harness.twin.dist import Distributor
@@ -83,7 +82,7 @@ class XPub(SocketBase):
         self._lossy = True
         self._verbose_subscribe = False
         self._verbose_cancel = False
-        self._matching: Collection[Pipe] = _NOBODY
+        self._matching: dict[Pipe, None] = _NOBODY
 
     def xset(self, name: str, value: int | bytes) -> bool:
         """XPUB_NODROP (F66), XPUB_VERBOSE, XPUB_VERBOSER (F106)."""
@@ -152,6 +151,8 @@ class XPub(SocketBase):
         dist = self._dist
         if not dist.in_message:
             self._matching = self._subscriptions.match(msg.data)
+            if msg.more:
+                self._matching = dict(self._matching)  # who comes or goes before the last frame changes nothing
         matching = self._matching
         if not self._lossy and not dist.check_hwm(matching):
             return False

@@ -77,14 +77,14 @@ class Connecter:
         socket.attach_pipe(near, locally_initiated=True)
 
     def _attempt(self, _: Any) -> None:
-        if self.session.ended or self.session.closing:
+        if self.session.ended:
             return
         self._socket.observer.event(self._socket, "connect_delayed")
         self._stream.open(self, self._key)
 
     def connected(self, engine: Engine) -> None:
         """The transport stands."""
-        if self.session.ended or self.session.closing:
+        if self.session.ended:
             engine.close()
             return
         self._socket.observer.event(self._socket, "connected")

@@ -22,7 +22,7 @@ The verdict of a metric, in this order:
 
 1. fewer than 5 live or 10 simulated runs: *unknown*;
 2. the same single value in every run of both worlds: *agree*;
-3. the scenario cannot be predicted (:mod:`harness.predictable`): *unknown*, with the reason;
+3. the scenario cannot be predicted (:mod:`harness.compare.predictable`): *unknown*, with the reason;
 4. A, B and C all within r: *agree*, nothing that could be measured sets the worlds apart;
 5. p < 0.05, and k > 1.25 or D outside [0.5, 2]: *differ*. Chance does not explain the difference, and
    it is larger than the live runs' own, or of another spread;

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import compare, report, store
+from harness import compare, store
+from harness.cli.status import FAILED, INCONCLUSIVE, VALID
 from harness.execute import Failure
 from harness.problems import ConfigError, Problem
 
-VALID, FAILED, WRONG_INPUT, INCONCLUSIVE = 0, 1, 2, 3
 SOURCE = "experiment.toml"
 """Copy of the experiment's file beside its runs, from which a report has its title and question."""
 
@@ -158,6 +158,8 @@ def write_reports(groups: Sequence[Group], out: Path) -> list[Path]:
 
     Title and question are those of the file that is kept beside the runs. Raises OSError.
     """
+    from harness import report  # and with it the template engine and Matplotlib, for which no other answer waits
+
     experiments: dict[str, list[Group]] = {}
     for group in groups:
         experiments.setdefault(group.experiment, []).append(group)

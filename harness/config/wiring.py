@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import programs
-from harness.fields import INVALID, NAME, NAME_RULE, NODE_LIMIT, Field, Reader
+from harness.config import programs
+from harness.config.fields import INVALID, NAME, NAME_RULE, NODE_LIMIT, Field, Reader
+from harness.config.sockets import CANNOT_RECEIVE, CANNOT_SEND, NOT_SIMULATED, PEERS
 from harness.problems import MISSING, did_you_mean
-from harness.sockets import CANNOT_RECEIVE, CANNOT_SEND, NOT_SIMULATED, PEERS
 from harness.topology import Endpoint, Flow, Node, Topology, members
 from harness.units import Within
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
 
 from harness.run import Run
 from harness.topology import Flow, Node, Topology
+from harness.units import format_duration_ns
 
 if TYPE_CHECKING:
     from harness.config import Experiment
@@ -61,3 +64,23 @@ def _scheduled(node: Node) -> int | None:
         return None
     span_ns = int(arrivals["until_ns"]) - (int(arrivals.get("phase_ns", 0)))
     return round(float(arrivals["rate_per_s"]) * max(0, span_ns) / 1e9)
+
+
+def text(document: Mapping[str, Any]) -> Iterator[Text]:
+    """The same for people: ``document`` is what :func:`outlook` gave, with the ``path`` of the file."""
+    yield Text(f"{document['path']}: valid", style="green")
+    yield Text(document["title"])
+    if document["question"]:
+        yield Text(document["question"])
+    for name, variant in document["variants"].items():
+        runs = ", ".join(f"{count} {world}" for world, count in variant["runs"].items() if count)
+        yield Text(f"variant {name}: {runs} runs of {format_duration_ns(variant['duration_ns'])}", style="bold")
+        for flow, messages in variant["messages"].items():
+            told = "as many as there are messages to answer" if messages["sent"] is None else f"{messages['sent']:,}"
+            owed = "" if messages["owed"] is None else f", {messages['owed']:,} deliveries owed"
+            yield Text(f"  flow {flow}: {told} messages a run{owed}" if owed else f"  flow {flow}: {told}")
+        for label, kind in variant["faults"].items():
+            yield Text(f"  fault {label}: {kind}")
+    yield Text("programs that these runs execute:", style="bold")
+    yield from (Text(f"  {program}") for program in document["programs"])
+    yield Text(f"{document['runs']} runs in all; the live ones take {document['live_at_least_s']:g} s at least")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.observed import Recorded, Stream, readable_ns, readable_percent, streams
+from harness.ledger.observed import WORLDS, Recorded, Stream, streams, titles
+from harness.units import readable_ns, readable_percent
 
-WORLDS = {"live": "live", "sim": "simulated"}
 MAX_SENTENCES = 4
 
 
@@ -146,9 +146,7 @@ def lines(results: Sequence[Recorded]) -> list[Line]:
         return []
     found = []
     groups = {node.name: node.group for node in results[0].run.topology.nodes}
-    labels = [stream.label for stream in observed[0][1]]
-    for number, first in enumerate(observed[0][1]):
-        name = first.label if labels.count(first.label) == 1 else f"{first.flow} to {first.label}"
+    for number, (name, first) in enumerate(zip(titles(observed[0][1]), observed[0][1], strict=True)):
         for world in WORLDS:
             column = [every[number] for of, every in observed if of == world]
             if column:

@@ -12,16 +12,15 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.answer import lines, sentences
-from harness.compare import Comparison, Invariant, laws
-from harness.judge import Metric
-from harness.observed import readable_ns, readable_percent
+from harness.cli.verdicts import Group
+from harness.compare import Comparison, Invariant, Metric, laws
+from harness.ledger.observed import WORLDS
+from harness.report import quantity
+from harness.report.answer import lines, sentences
 from harness.store import Result
-from harness.units import format_duration_ns
-from harness.verdicts import Group
+from harness.units import readable_ns, readable_percent
 
 _STYLES = {"valid": "green", "agree": "green", "invalid": "red", "differ": "red", "unknown": "yellow", "not judged": ""}
-_WORLDS = ("live", "sim")
 _UNITS = {"points": " points", "1/s": " /s"}
 _DETAIL = 400
 """Characters that are shown of what broke a law; ``--json`` has it all."""
@@ -63,7 +62,7 @@ def _figures(group: Group) -> Table:
     anyone = [flow.name for flow in topology.flows if flow.delivery == "one"]
     for number, name in enumerate([node.name for node in topology.nodes] + anyone):
         is_flow = number >= len(topology.nodes)
-        for world in _WORLDS:
+        for world in WORLDS:
             summaries = [result.summary for result in group.results if result.run.world == world]
             if summaries:
                 label = f"flow {name}" if is_flow else name
@@ -131,11 +130,8 @@ def _parity(comparison: Comparison) -> Iterator[RenderableType]:
 
 
 def _value(value: float, metric: Metric) -> str:
-    if math.isnan(value):
-        return ""
-    if metric.unit == "ns":
-        return readable_ns(value)
-    return f"{float(f'{value:.3g}'):,g}{_UNITS.get(metric.unit, '')}"
+    text = quantity(value, metric.unit)
+    return f"{text}{_UNITS.get(metric.unit, '')}" if text else ""
 
 
 def _number(value: float) -> str:
@@ -154,7 +150,7 @@ def _laws(group: Group) -> Iterator[RenderableType]:
     if sound:
         yield Text.assemble(("laws: ", "bold"), ("valid", "green"), f" in every run: {', '.join(sound)}")
     for law in troubled:
-        what = f"law {law.name}, {'live' if law.world == 'live' else 'simulated'}"
+        what = f"law {law.name}, {WORLDS[law.world]}"
         yield _verdict(what, "invalid" if law.invalid else "not judged", _tally(law))
     verdicts = [str(result.summary["verdict"]) for result in group.results]
     worst = next((state for state in ("invalid", "unknown") if state in verdicts), "valid")
@@ -180,35 +176,3 @@ def _why(results: Sequence[Result], worst: str) -> str:
     text = f"{len(concerned)} of {len(results)}"
     missed = dict.fromkeys(claim for result in concerned for claim in result.summary["vacuous"])
     return f"{text}; never reached: {', '.join(missed)}" if missed else text
-
-
-def outlook(document: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """What ``harness check`` has found out, see :func:`harness.outlook.outlook`."""
-    yield Text(f"{document['path']}: valid", style="green")
-    yield Text(document["title"])
-    if document["question"]:
-        yield Text(document["question"])
-    for name, variant in document["variants"].items():
-        runs = ", ".join(f"{count} {world}" for world, count in variant["runs"].items() if count)
-        yield Text(f"variant {name}: {runs} runs of {format_duration_ns(variant['duration_ns'])}", style="bold")
-        for flow, messages in variant["messages"].items():
-            told = "as many as there are messages to answer" if messages["sent"] is None else f"{messages['sent']:,}"
-            owed = "" if messages["owed"] is None else f", {messages['owed']:,} deliveries owed"
-            yield Text(f"  flow {flow}: {told} messages a run{owed}" if owed else f"  flow {flow}: {told}")
-        for label, kind in variant["faults"].items():
-            yield Text(f"  fault {label}: {kind}")
-    yield Text("programs that these runs execute:", style="bold")
-    yield from (Text(f"  {program}") for program in document["programs"])
-    yield Text(f"{document['runs']} runs in all; the live ones take {document['live_at_least_s']:g} s at least")
-
-
-def catalogue(listed: Mapping[str, Mapping[str, str]]) -> Iterator[RenderableType]:
-    """Names and descriptions under the heading of their kind."""
-    for kind, entries in listed.items():
-        yield Text(kind, style="bold")
-        table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True)
-        table.add_column()
-        for name, description in entries.items():
-            table.add_row(f"  {name}", Text(description))
-        yield table if entries else Text("  (none)")

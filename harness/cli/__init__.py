@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from harness import __version__, console
+from harness import __version__
+from harness.cli import console
+from harness.cli.status import FAILED, HELP, VALID, WRONG_INPUT
 from harness.problems import MISSING, ConfigError, Problem
 
 # The stages (and with them Arrow, NumPy, Matplotlib) are imported where they are needed: --help answers at once.
@@ -22,15 +24,8 @@ if TYPE_CHECKING:
     from harness.config import Experiment
     from harness.run import Run
 
-VALID, FAILED, WRONG_INPUT, INCONCLUSIVE = 0, 1, 2, 3
 _SIGNALLED = 128
 """An exit status above it says which signal ended a program, as shells say it."""
-
-STATUS_HELP = (
-    "Exit status: 0 all valid; 1 a law or an expectation failed, or a run gave no result; 2 the input is wrong; "
-    "3 inconclusive (a run never reached what it claims to exercise, a limit was hit, too few runs to compare). "
-    "That the two worlds differ is a finding, not a failure: it is printed and leaves the status at 0."
-)
 
 app = typer.Typer(
     name="harness",
@@ -39,7 +34,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    epilog=STATUS_HELP,
+    epilog=HELP,
 )
 
 
@@ -63,7 +58,7 @@ class Kind(StrEnum):
 
 def _examples(*lines: str) -> str:
     """An epilog: examples, one a line (rich keeps a line break only between paragraphs), then the exit status."""
-    return "\n\n".join(["[bold]Examples[/bold]", *(f"  {line}" for line in lines), STATUS_HELP])
+    return "\n\n".join(["[bold]Examples[/bold]", *(f"  {line}" for line in lines), HELP])
 
 
 def _version(asked: bool) -> None:
@@ -146,7 +141,8 @@ def run(
     loaded = _load(experiment, set_)
     runs = _plan(loaded, world, seed, replications, seeds, variant)
     _make_folder(out)
-    from harness import execute, verdicts
+    from harness import execute
+    from harness.cli import verdicts
 
     with console.progress(runs) as advance:
         outcomes = execute.carry_out(runs, out, jobs, advance)
@@ -176,10 +172,10 @@ def check(
     """Say all that is wrong with an experiment at once, and what it would run; nothing is executed."""
     loaded = _load(experiment, set_)
     runs = _plan(loaded, world, None, replications, seeds, variant)
-    from harness.outlook import outlook
+    from harness.cli import outlook
 
-    document = {"command": "check", "status": VALID, "path": str(loaded.path), **outlook(loaded, runs)}
-    _print(document, json, lambda tables: tables.outlook(document))
+    document = {"command": "check", "status": VALID, "path": str(loaded.path), **outlook.outlook(loaded, runs)}
+    _print(document, json, outlook.text(document))
 
 
 @app.command("list", epilog=_examples("harness list", "harness list faults", "harness list experiments --json"))
@@ -189,11 +185,11 @@ def list_(
     json: Json = False,
 ) -> None:
     """List what there is to build experiments from, with one line on each."""
-    from harness import catalogue
+    from harness.cli import catalogue
 
     kinds = list(Kind) if kind is None else [kind]
     listed = {one.value: catalogue.entries(one.value, experiments) for one in kinds}
-    _print({"command": "list", "status": VALID, **listed}, json, lambda tables: tables.catalogue(listed))
+    _print({"command": "list", "status": VALID, **listed}, json, catalogue.text(listed))
 
 
 @app.command(
@@ -205,7 +201,7 @@ def list_(
 )
 def compare(runs: RunNames, out: Out = Path("results"), json: Json = False) -> None:
     """Put saved runs side by side: the simulated ones of an experiment against its live ones."""
-    from harness import verdicts
+    from harness.cli import verdicts
 
     with console.busy("comparing"):
         groups = verdicts.judge(verdicts.find(runs, out))
@@ -220,7 +216,7 @@ def compare(runs: RunNames, out: Out = Path("results"), json: Json = False) -> N
 )
 def report(runs: RunNames, out: Out = Path("results"), json: Json = False) -> None:
     """Write the HTML report of saved runs, one self-contained file an experiment."""
-    from harness import verdicts
+    from harness.cli import verdicts
 
     _make_folder(out)
     with console.busy("comparing"):
@@ -269,7 +265,7 @@ def _make_folder(out: Path) -> None:
 
 def _answer(command: str, groups: Any, failures: Any, json: bool, reports_into: Path | None = None) -> NoReturn:
     """Print what came out, write reports, and end with the status that it deserves."""
-    from harness import tables, verdicts
+    from harness.cli import tables, verdicts
 
     for failure in failures:
         console.say(str(failure))
@@ -287,14 +283,12 @@ def _answer(command: str, groups: Any, failures: Any, json: bool, reports_into: 
     raise typer.Exit(status)
 
 
-def _print(document: Mapping[str, Any], json: bool, parts: Callable[[Any], Iterable[Any]]) -> None:
-    """The document, or the tables that say the same to people."""
+def _print(document: Mapping[str, Any], json: bool, for_people: Iterable[Any]) -> None:
+    """The document, or what says the same to people."""
     if json:
         console.emit_json(document)
-        return
-    from harness import tables
-
-    console.emit(*parts(tables))
+    else:
+        console.emit(*for_people)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

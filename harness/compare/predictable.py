@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.observed import Stream, endpoint_of, socket_options
+from harness.ledger.inference import PUBLISHERS
+from harness.ledger.observed import Stream
 from harness.run import Run
-from harness.topology import Flow
+from harness.topology import Endpoint, Flow
 
 MAX_UTILISATION = 0.95
 """Above it live runs of one configuration vary by 100 %."""
@@ -37,7 +38,7 @@ def ruled_out(run: Run, stream: Stream, *, lossy: bool) -> str | None:
 
 def _tight_loop(run: Run, stream: Stream) -> str | None:
     for sender in _senders(run, stream):
-        rate = _rate_per_s(_options(run, sender))
+        rate = _rate_per_s(run.topology.node(sender).options)
         if rate is not None and rate * TIGHT_LOOP_NS >= 1e9:
             return (
                 f"{sender} is due every {1e6 / rate:.3g} us and never sleeps: with as many busy threads as cores "
@@ -47,8 +48,9 @@ def _tight_loop(run: Run, stream: Stream) -> str | None:
 
 
 def _saturated(run: Run, stream: Stream) -> str | None:
-    flow = run.topology.flows[run.topology.flow_id(stream.flow)]
-    drops = stream.delivery == "all" and endpoint_of(run, stream.flow).binder_type in ("PUB", "XPUB")
+    flow, endpoint = run.topology.flow(stream.flow), _endpoint(run, stream)
+    publishing = endpoint is not None and all(endpoint.socket_type(name) in PUBLISHERS for name in flow.senders)
+    drops = stream.delivery == "all" and publishing
     found = list(utilisations(run, flow, stream.takers if stream.receiver is None else (stream.receiver,)))
     for other in run.topology.flows:
         # A reply waits where its request waited.
@@ -62,7 +64,8 @@ def _saturated(run: Run, stream: Stream) -> str | None:
 
 
 def _autotuned(run: Run, stream: Stream, lossy: bool) -> str | None:
-    if not lossy or stream.receiver is None or endpoint_of(run, stream.flow).transport != "tcp":
+    endpoint = _endpoint(run, stream)
+    if not lossy or stream.receiver is None or endpoint is None or endpoint.transport != "tcp":
         return None
     missing = [f"SNDBUF of {name}" for name in _senders(run, stream) if not _fixed(run, name, "sndbuf")]
     if not _fixed(run, stream.receiver, "rcvbuf"):
@@ -73,7 +76,7 @@ def _autotuned(run: Run, stream: Stream, lossy: bool) -> str | None:
 
 
 def _fixed(run: Run, node: str, option: str) -> bool:
-    value = socket_options(run, node).get(option, -1)
+    value = run.topology.node(node).socket_options.get(option, -1)
     return isinstance(value, (int, float)) and value > 0
 
 
@@ -82,13 +85,13 @@ def utilisations(run: Run, flow: Flow, receivers: Sequence[str]) -> Iterator[flo
 
     Senders without a rate are closed loops: what they offer follows the service, and no ratio exists.
     """
-    rates = [_rate_per_s(_options(run, sender)) for sender in flow.senders]
+    rates = [_rate_per_s(run.topology.node(sender).options) for sender in flow.senders]
     if not rates or None in rates:
         return
     offered = sum(rate for rate in rates if rate is not None)
     slow = [{str(fault.options.get("node")): _factor(fault.options)} for fault in run.faults if fault.kind == "slow"]
     for factors in ({}, *slow):
-        services = [_service_ns(_options(run, name)) * factors.get(name, 1.0) for name in receivers]
+        services = [_service_ns(run.topology.node(name).options) * factors.get(name, 1.0) for name in receivers]
         if not services or min(services) <= 0:
             yield 0.0
             continue
@@ -101,11 +104,11 @@ def _factor(options: Mapping[str, Any]) -> float:
 
 
 def _senders(run: Run, stream: Stream) -> tuple[str, ...]:
-    return run.topology.flows[run.topology.flow_id(stream.flow)].senders
+    return run.topology.flow(stream.flow).senders
 
 
-def _options(run: Run, node: str) -> Mapping[str, Any]:
-    return run.topology.nodes[run.topology.node_id(node)].options
+def _endpoint(run: Run, stream: Stream) -> Endpoint | None:
+    return run.topology.endpoint_of(run.topology.flow(stream.flow))
 
 
 def _rate_per_s(options: Mapping[str, Any]) -> float | None:

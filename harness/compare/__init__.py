@@ -3,8 +3,8 @@
 Only what both worlds can see is compared. For each receiver (or flow, where any one receiver will
 do): loss in percentage points, deliveries a second, latency from the intended time, and the lengths of the
 gaps between deliveries; and who got how much of what is handed out. The statistic and the rules
-for agree, differ and unknown are those of :mod:`harness.judge`, the scenarios that nothing can
-predict those of :mod:`harness.predictable`.
+for agree, differ and unknown are those of :mod:`harness.compare.judge`, the scenarios that nothing can
+predict those of :mod:`harness.compare.predictable`.
 
 Overall the worst counts: differ, then unknown, then agree. Laws (conservation, order, marks, and the
 arithmetic of credit, F29-F36) have no tolerance: broken in one run of either world, the overall
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.judge import (
+from harness.compare.judge import (
     MIN_LIVE_RUNS,
     MIN_SIM_RUNS,
     SIGNIFICANCE,
@@ -34,8 +34,9 @@ from harness.judge import (
     kolmogorov_smirnov,
     wasserstein,
 )
-from harness.observed import Recorded, Stream, credit_quantum, pipe_hwm, streams
-from harness.predictable import ruled_out
+from harness.compare.predictable import ruled_out
+from harness.ledger.credit import low_water_mark
+from harness.ledger.observed import Recorded, Stream, pipe_hwm, streams
 
 __all__ = [
     "MIN_LIVE_RUNS",
@@ -202,7 +203,7 @@ def observe(sim: Sequence[Recorded], live: Sequence[Recorded]) -> list[Quantity]
         name = f"{first.flow}.{first.label}" if plural and first.receiver is not None else first.label
         lossy = any(stream.lost_to_full_pipe() for stream in column)
         hwm = pipe_hwm(runs[0], first)
-        lump = max(1, credit_quantum(hwm)) if lossy and hwm is not None else 1
+        lump = max(1, low_water_mark(hwm)) if lossy and hwm is not None else 1
         obstacle = ruled_out(runs[0], first, lossy=lossy)
         view = _View(name, column, len(live), lump, obstacle)
         seconds = max(1, runs[0].duration_ns - runs[0].warmup_ns) / 1e9

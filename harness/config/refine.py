@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness import programs
-from harness.fields import INVALID, NODE_LIMIT, Field, Reader
+from harness.config import programs
+from harness.config.fields import INVALID, NODE_LIMIT, Field, Reader
+from harness.config.sockets import LATER, OPTIONS, read_option
+from harness.config.wiring import socket_types
 from harness.problems import MISSING, did_you_mean
-from harness.sockets import LATER, OPTIONS, read_option
 from harness.topology import Node, Topology
 from harness.units import NS_PER_S, format_duration_ns
-from harness.wiring import socket_types
 
 DELIVERY_LIMIT = 20_000_000
 

@@ -9,6 +9,7 @@ order and loses nothing that it has taken (F34). A receiver that got nothing at 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -31,23 +32,6 @@ _HWM_SENDER = CAUSES.index("hwm_sender")
 _DOWN = (EVENTS.index("disconnected"), EVENTS.index("detached"))
 _UP = EVENTS.index("handshake_succeeded")
 _FINISHED = EVENTS.index("finished")
-
-
-def endpoint_of(topology: Topology, flow: Flow) -> Endpoint | None:
-    """The endpoint that the flow goes over, if the topology has it."""
-    return next((endpoint for endpoint in topology.endpoints if endpoint.name == flow.endpoint), None)
-
-
-def socket_type(endpoint: Endpoint, node: str) -> str:
-    """The type of the socket that the node has at this endpoint, in capitals."""
-    return (endpoint.binder_type if node == endpoint.binder else endpoint.connecter_type).upper()
-
-
-def are_connected(endpoint: Endpoint, one: str, other: str) -> bool:
-    """Whether two nodes are peers at this endpoint: one binds it and the other connects."""
-    return (one == endpoint.binder and other in endpoint.connecters) or (
-        other == endpoint.binder and one in endpoint.connecters
-    )
 
 
 class Links:
@@ -102,15 +86,32 @@ def _last_sent(records: Array) -> dict[int, int]:
     return last
 
 
+def publishers(topology: Topology, flow: Array, sender: Array) -> Iterator[tuple[Flow, str, list[str], slice]]:
+    """Each sender that owes its messages to all: the flow, its name, its receivers, and its rows.
+
+    Args:
+        topology: for the flows.
+        flow: position of each row's flow, shape (rows,). Rows stand ordered by flow, sender, seq and the
+            position of the receiver in the flow, all receivers (but the sender itself) for each message.
+        sender: position of each row's sender, shape (rows,).
+    """
+    for number, one in enumerate(topology.flows):
+        if one.delivery != "all":
+            continue
+        for name in one.senders:
+            rows = np.flatnonzero((flow == number) & (sender == topology.node_id(name)))
+            receivers = [receiver for receiver in one.receivers if receiver != name]
+            if len(rows) and receivers:
+                yield one, name, receivers, slice(int(rows[0]), int(rows[-1]) + 1)
+
+
 def infer(run: Run, trace: Trace, flow: Array, sender: Array, received: Array) -> Array:
     """Causes that the events outside a PUB tell, for each owed delivery.
 
     Args:
         run: with the topology.
         trace: for its events and for the limits that it hit.
-        flow: position of each row's flow, shape (rows,). Rows stand ordered by flow, sender, seq and the
-            position of the receiver in the flow, all receivers (but the sender itself) for each message.
-        sender: position of each row's sender, shape (rows,).
+        flow, sender: as of :func:`publishers`.
         received: whether the row was received, shape (rows,).
 
     Returns:
@@ -118,25 +119,17 @@ def infer(run: Run, trace: Trace, flow: Array, sender: Array, received: Array) -
     """
     inferred = np.full(len(received), -1, dtype=np.int8)
     links = Links(run, trace)
-    for number, one in enumerate(run.topology.flows):
-        endpoint = endpoint_of(run.topology, one)
-        if one.delivery != "all" or endpoint is None:
+    for one, name, receivers, span in publishers(run.topology, flow, sender):
+        endpoint = run.topology.endpoint_of(one)
+        if endpoint is None or endpoint.socket_type(name) not in PUBLISHERS:
             continue
-        for name in one.senders:
-            if socket_type(endpoint, name) not in PUBLISHERS:
-                continue
-            rows = np.flatnonzero((flow == number) & (sender == run.topology.node_id(name)))
-            receivers = [receiver for receiver in one.receivers if receiver != name]
-            if not len(rows) or not receivers:
-                continue
-            span = slice(int(rows[0]), int(rows[-1]) + 1)
-            got = received[span].reshape(-1, len(receivers))
-            causes = inferred[span].reshape(got.shape)
-            for column, receiver in enumerate(receivers):
-                if are_connected(endpoint, name, receiver) and not links.broke(endpoint, name, receiver):
-                    stopped = receiver in trace.errors or links.finished(receiver)
-                    closed = not trace.limits_hit and not stopped
-                    _infer_one(got[:, column], causes[:, column], closed)
+        got = received[span].reshape(-1, len(receivers))
+        causes = inferred[span].reshape(got.shape)
+        for column, receiver in enumerate(receivers):
+            if endpoint.connects(name, receiver) and not links.broke(endpoint, name, receiver):
+                stopped = receiver in trace.errors or links.finished(receiver)
+                closed = not trace.limits_hit and not stopped
+                _infer_one(got[:, column], causes[:, column], closed)
     return inferred
 
 

@@ -9,26 +9,21 @@ F34). Over inproc the two ends share one pipe of SNDHWM + RCVHWM (F8); 0 at eith
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
 
-from harness.inference import Links, are_connected, endpoint_of, socket_type
-from harness.ledger import Ledger
-from harness.metrics import Columns, columns
+from harness.ledger.columns import Array, Columns, alternation, columns
+from harness.ledger.inference import JOIN_CAUSES, PUBLISHERS, Links, publishers
 from harness.run import Run
 from harness.topology import Endpoint, Flow, Topology
 from harness.trace import Trace
 
-Array = npt.NDArray[Any]
-
 DEFAULT_HWM = 1000
 """``ZMQ_SNDHWM``, ``ZMQ_RCVHWM`` where nothing is set (zmq_setsockopt(3))."""
 
-_BEFORE = ("no_peer", "not_subscribed", "filtered")
+_BEFORE = (*JOIN_CAUSES, "filtered")
 """Causes of loss that never reach the pipe: its count does not know these messages."""
 
 
@@ -50,7 +45,7 @@ class Findings:
 
 
 def low_water_mark(hwm: int) -> int:
-    """Messages in one lump of credit: (hwm + 1) // 2 (F29)."""
+    """Messages in one lump of credit: (hwm + 1) // 2 (F29); 0 when there is no mark (F10)."""
     return (hwm + 1) // 2
 
 
@@ -69,9 +64,8 @@ def pipe_capacity(topology: Topology, endpoint: Endpoint, sender: str, receiver:
 
 
 def _mark(topology: Topology, name: str, option: str) -> int | None:
-    node = topology.nodes[topology.node_id(name)]
-    options = node.options.get("socket", {})
-    given = {str(key).lower(): value for key, value in options.items()} if isinstance(options, Mapping) else {}
+    node = topology.node(name)
+    given = node.socket_options
     if given.get("conflate"):
         return None
     value = given.get(option, given.get("hwm"))
@@ -80,15 +74,15 @@ def _mark(topology: Topology, name: str, option: str) -> int | None:
     return max(0, int(value))
 
 
-def examine(run: Run, trace: Trace, ledger: Ledger) -> Findings:
-    """Hold every pipe that lost messages for being full against the arithmetic."""
-    table = columns(ledger.messages, run)
+def examine(run: Run, trace: Trace, messages: pa.Table) -> Findings:
+    """Hold every pipe that lost messages for being full against the arithmetic; ``messages``: of the ledger."""
+    table = columns(messages, run)
     links = Links(run, trace)
     pipes, stretches = 0, 0
     skipped: list[str] = []
     broken: list[str] = []
-    for flow, name, receivers, span in _publishers(run, table):
-        endpoint = endpoint_of(run.topology, flow)
+    for flow, name, receivers, span in publishers(run.topology, table.flow, table.sender):
+        endpoint = run.topology.endpoint_of(flow)
         for column, receiver in enumerate(receivers):
             states = _states(table, slice(span.start + column, span.stop, len(receivers)))
             if endpoint is None or not (states == _REFUSED).any():
@@ -105,20 +99,6 @@ def examine(run: Run, trace: Trace, ledger: Ledger) -> Findings:
             if fault:
                 broken.append(f"{label}: {fault}")
     return Findings(pipes, stretches, tuple(skipped), tuple(broken))
-
-
-def _publishers(run: Run, table: Columns) -> list[tuple[Flow, str, list[str], slice]]:
-    """Flow, sender, receivers and rows of each PUB; its rows stand together, receivers innermost."""
-    found = []
-    for number, flow in enumerate(run.topology.flows):
-        if flow.delivery != "all":
-            continue
-        for name in flow.senders:
-            rows = np.flatnonzero((table.flow == number) & (table.sender == run.topology.node_id(name)))
-            receivers = [receiver for receiver in flow.receivers if receiver != name]
-            if len(rows) and receivers:
-                found.append((flow, name, receivers, slice(int(rows[0]), int(rows[-1]) + 1)))
-    return found
 
 
 _BYPASSED, _TAKEN, _REFUSED, _STRANGE = range(4)
@@ -144,9 +124,9 @@ def _strange(states: Array) -> str:
 
 def _why_not(run: Run, links: Links, flow: Flow, endpoint: Endpoint, sender: str, receiver: str) -> str:
     """Why this pipe cannot be judged; empty when it can."""
-    if not are_connected(endpoint, sender, receiver):
+    if not endpoint.connects(sender, receiver):
         return "there is a node in between"
-    if socket_type(endpoint, sender) not in ("PUB", "XPUB"):
+    if endpoint.socket_type(sender) not in PUBLISHERS:
         return "the sender is no PUB"
     if links.broke(endpoint, sender, receiver):
         return "its connection broke, and a new pipe counts anew"
@@ -166,8 +146,7 @@ def _judge(taken: Array, capacity: int) -> tuple[int, str]:
     if capacity == 0:
         return 1, "it has no high-water mark, and yet messages were lost to one"
     quantum = low_water_mark(capacity)
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(taken)) + 1))
-    lengths = np.diff(np.concatenate((starts, [len(taken)])))
+    starts, lengths, _ = alternation(taken)
     first = int(lengths[0]) if taken[0] else 0
     if first < capacity or (first - capacity) % quantum:
         return 1, f"the first lost one is number {first} of this pipe, which is not {capacity} + k x {quantum}"

@@ -1,7 +1,7 @@
 """From an experiment file to an :class:`Experiment`: everything resolved, or everything that is wrong said at once.
 
-The file is read into plain data (:mod:`harness.document`), each variant is laid over it and read
-against the options classes of the kinds that it names (:mod:`harness.fields`). Limits, so that no
+The file is read into plain data (:mod:`harness.config.document`), each variant is laid over it and read
+against the options classes of the kinds that it names (:mod:`harness.config.fields`). Limits, so that no
 file asks for more than a machine can give: 1 MiB of file, an hour of load, 1000 nodes, 10 M
 messages a second, 20 M expected deliveries, messages of 32 bytes (the stamp) to 64 MiB, 1000 seeds.
 """
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import document, faults, kinds, patterns, refine, wiring
-from harness.fields import DURATION_LIMIT_NS, INVALID, Field, Reader, fields_of
+from harness import faults, kinds, patterns
+from harness.config import document, refine, wiring
+from harness.config.fields import DURATION_LIMIT_NS, INVALID, Field, Reader, fields_of
 from harness.problems import MISSING, ConfigError, Problem, Problems, did_you_mean
 from harness.run import FaultSpec, decode
 from harness.topology import Topology

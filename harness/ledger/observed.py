@@ -6,7 +6,7 @@ when. Fates and causes are carried along for display, and decide nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from harness.ledger.columns import Columns, alternation, columns
+from harness.ledger.credit import pipe_capacity
 from harness.run import Run
-from harness.topology import Delivery, Endpoint, Flow
+from harness.topology import Delivery, Flow
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -23,8 +25,8 @@ Booleans = npt.NDArray[np.bool_]
 NEVER = int(np.iinfo(np.int64).min)
 """In place of a time: it did not happen."""
 
-DEFAULT_HWM = 1000
-"""``ZMQ_SNDHWM``, ``ZMQ_RCVHWM`` where nothing is set (zmq_setsockopt(3))."""
+WORLDS = {"live": "live", "sim": "simulated"}
+"""The worlds as people read them, in the order in which they are shown."""
 
 
 class Recorded(Protocol):
@@ -57,7 +59,7 @@ class Stream:
 
     Attributes:
         flow, receiver, delivery: of the topology.
-        sender: position among the names in the table, shape (n,), as all that follow.
+        sender: position among the nodes of the topology, shape (n,), as all that follow.
         seq: the sender's number.
         intended_ns, sent_ns, received_ns: after the start line; :data:`NEVER` when it never was.
         took: position of the receiver in ``takers``; -1 when nobody got it.
@@ -140,7 +142,7 @@ class Stream:
         for sender in np.unique(self.sender):
             chosen = self.sender == sender
             known = self._known_messages(chosen)
-            starts, lengths, good = _alternation(self.delivered[chosen][:known])
+            starts, lengths, good = alternation(self.delivered[chosen][:known])
             if not good.any():
                 continue
             first = int(np.argmax(good))
@@ -181,160 +183,79 @@ class Stretches:
     between_messages: Integers
 
 
-def _alternation(delivered: Booleans) -> tuple[Integers, Integers, Booleans]:
-    """Start, length and kind of the stretches of equal values."""
-    if delivered.size == 0:
-        return _EMPTY, _EMPTY, np.zeros(0, dtype=np.bool_)
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(delivered)) + 1)).astype(np.int64)
-    lengths = np.diff(np.concatenate((starts, [delivered.size]))).astype(np.int64)
-    return starts, lengths, delivered[starts]
-
-
 def streams(result: Recorded) -> tuple[Stream, ...]:
-    """All streams of a run, in the order of the topology: one for each flow and receiver."""
-    table = result.messages()
-    columns = _columns(table)
+    """All streams of a run, in the order of the topology: one for each flow and receiver.
+
+    Raises ValueError when the table names other nodes or flows than the run.
+    """
+    table = columns(result.messages(), result.run)
+    table = replace(table, received_ns=np.where(table.delivered, table.received_ns, NEVER))
+    causes = _with_fates(table)
     found: list[Stream] = []
-    for flow in result.run.topology.flows:
-        of_flow = columns.flow == _position(columns.flow_names, flow.name)
+    for number, flow in enumerate(result.run.topology.flows):
+        of_flow = table.flow == number
         if flow.delivery == "one":
-            found.append(_stream(columns, of_flow, flow, None, result.run))
+            found.append(_stream(table, causes, of_flow, flow, None, result.run))
             continue
         for receiver in flow.receivers:
-            mine = of_flow & (columns.receiver == _position(columns.receiver_names, receiver))
-            found.append(_stream(columns, mine, flow, receiver, result.run))
+            mine = of_flow & (table.receiver == result.run.topology.node_id(receiver))
+            found.append(_stream(table, causes, mine, flow, receiver, result.run))
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    flow: Integers
-    flow_names: tuple[str, ...]
-    sender: Integers
-    receiver: Integers
-    receiver_names: tuple[str, ...]
-    cause: Integers
-    causes: tuple[str, ...]
-    seq: Integers
-    intended_ns: Integers
-    sent_ns: Integers
-    received_ns: Integers
+_Causes = tuple[Integers, tuple[str, ...]]
+"""Positions, shape (rows,), and the names to which they point."""
 
 
-def _columns(table: pa.Table) -> _Columns:
-    flow, flow_names = codes(table, "flow")
-    sender, _ = codes(table, "sender")
-    receiver, receiver_names = codes(table, "receiver")
-    cause, causes = codes(table, "cause")
-    fate, fates = codes(table, "fate")
-    for name in ("in_flight", "unexplained"):
-        chosen = (fate == _position(fates, name)) & (cause < 0)
+def _with_fates(table: Columns) -> _Causes:
+    """The causes, and in the place of one the fate of what was neither delivered nor lost."""
+    cause, names = table.cause.astype(np.int64), table.cause_names
+    for name, fate in (("in_flight", table.in_flight), ("unexplained", table.unexplained)):
+        chosen = fate & (cause < 0)
         if chosen.any():
-            cause[chosen] = len(causes)
-            causes = (*causes, name)
-    times = (times_ns(table, name) for name in ("seq", "intended_ns", "sent_ns", "received_ns"))
-    return _Columns(flow, flow_names, sender, receiver, receiver_names, cause, causes, *times)
+            cause[chosen] = len(names)
+            names = (*names, name)
+    return cause, names
 
 
-def _stream(columns: _Columns, chosen: Booleans, flow: Flow, receiver: str | None, run: Run) -> Stream:
+def _stream(table: Columns, causes: _Causes, chosen: Booleans, flow: Flow, receiver: str | None, run: Run) -> Stream:
     rows = np.flatnonzero(chosen)
-    rows = rows[np.lexsort((columns.seq[rows], columns.sender[rows]))]
-    lookup = np.array([_position(flow.receivers, name) for name in columns.receiver_names] + [-1], dtype=np.int64)
+    rows = rows[np.lexsort((table.seq[rows], table.sender[rows]))]
+    # The last item is where -1 looks up.
+    places = [flow.receivers.index(name) if name in flow.receivers else -1 for name in table.node_names] + [-1]
     return Stream(
         flow=flow.name,
         receiver=receiver,
         delivery=flow.delivery,
-        sender=columns.sender[rows],
-        seq=columns.seq[rows],
-        intended_ns=columns.intended_ns[rows],
-        sent_ns=columns.sent_ns[rows],
-        received_ns=columns.received_ns[rows],
-        took=lookup[columns.receiver[rows]],
+        sender=table.sender[rows],
+        seq=table.seq[rows],
+        intended_ns=table.intended_ns[rows],
+        sent_ns=table.sent_ns[rows],
+        received_ns=table.received_ns[rows],
+        took=np.array(places, dtype=np.int64)[table.receiver[rows]],
         takers=flow.receivers,
-        cause=columns.cause[rows],
-        causes=columns.causes,
-        measured=columns.intended_ns[rows] >= run.warmup_ns,
+        cause=causes[0][rows],
+        causes=causes[1],
+        measured=table.intended_ns[rows] >= run.warmup_ns,
     )
 
 
-def _position(names: tuple[str, ...], name: str) -> int:
-    return names.index(name) if name in names else -2
-
-
-def codes(table: pa.Table, column: str) -> tuple[Integers, tuple[str, ...]]:
-    """A column of names as positions (-1: null) and the names. Raises KeyError."""
-    array = table.column(column).combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks else pa.array([], pa.string())
-    if not pa.types.is_dictionary(array.type):
-        array = array.dictionary_encode()
-    names = tuple(str(name) for name in array.dictionary.to_pylist())
-    positions = array.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    return np.array(positions, dtype=np.int64), names
-
-
-def times_ns(table: pa.Table, column: str) -> Integers:
-    """A column of integers; null becomes :data:`NEVER`. Raises KeyError."""
-    filled = table.column(column).cast(pa.int64()).fill_null(NEVER)
-    return np.asarray(filled.to_numpy(), dtype=np.int64)
-
-
-def endpoint_of(run: Run, flow: str) -> Endpoint:
-    """The endpoint that a flow goes over. Raises KeyError."""
-    name = run.topology.flows[run.topology.flow_id(flow)].endpoint
-    for endpoint in run.topology.endpoints:
-        if endpoint.name == name:
-            return endpoint
-    raise KeyError(name)
-
-
-def socket_options(run: Run, node: str) -> Mapping[str, Any]:
-    """The socket options that an experiment sets at a node, by pyzmq's names."""
-    options = run.topology.nodes[run.topology.node_id(node)].options.get("socket", {})
-    return options if isinstance(options, Mapping) else {}
+def titles(found: Sequence[Stream]) -> list[str]:
+    """What to call each stream of a run: its label, with the flow where several have the same."""
+    labels = [stream.label for stream in found]
+    return [one.label if labels.count(one.label) == 1 else f"{one.flow} to {one.label}" for one in found]
 
 
 def pipe_hwm(run: Run, stream: Stream) -> int | None:
     """Messages that the sender's pipe to this receiver holds: SNDHWM, over inproc plus RCVHWM.
 
-    0 when unlimited (F10); None when the pipe drops nothing and counts for nothing here: a flow
-    that does not owe each message to all, or senders of different marks. Source: F8, F29.
+    0 when unlimited (F10); None when the pipe drops nothing and counts for nothing here (a flow that does
+    not owe each message to all), when its senders have different marks, or when nobody knows the
+    mark (see :func:`harness.ledger.credit.pipe_capacity`). Source: F8, F29.
     """
-    if stream.delivery != "all" or stream.receiver is None:
+    flow = run.topology.flow(stream.flow)
+    endpoint = run.topology.endpoint_of(flow)
+    if stream.delivery != "all" or stream.receiver is None or endpoint is None:
         return None
-    flow = run.topology.flows[run.topology.flow_id(stream.flow)]
-    marks = {_number(socket_options(run, sender), "sndhwm") for sender in flow.senders}
-    if len(marks) != 1:
-        return None
-    mark = marks.pop()
-    if endpoint_of(run, stream.flow).transport != "inproc":
-        return max(0, mark)
-    other = _number(socket_options(run, stream.receiver), "rcvhwm")
-    return mark + other if mark > 0 and other > 0 else 0
-
-
-def _number(options: Mapping[str, Any], name: str) -> int:
-    value = options.get(name, options.get("hwm", DEFAULT_HWM))
-    return int(value) if isinstance(value, (int, float)) else DEFAULT_HWM
-
-
-def credit_quantum(hwm: int) -> int:
-    """The lump in which credit comes back, (HWM + 1) // 2 messages; 0 when there is no limit (F29, F10)."""
-    return (hwm + 1) // 2 if hwm > 0 else 0
-
-
-def readable_ns(duration_ns: float) -> str:
-    """Three significant digits and the fitting unit, for people: ``"412 ms"``."""
-    if duration_ns == 0:
-        return "0 s"
-    for scale, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
-        if abs(duration_ns) >= 0.9995 * scale:
-            return f"{float(f'{duration_ns / scale:.3g}'):g} {unit}"
-    return f"{duration_ns:.0f} ns"
-
-
-def readable_percent(points: float) -> str:
-    """One decimal, for people: ``"41.2 %"``; two significant digits of what is small, and never 0 for what is not."""
-    if points == 0 or points >= 0.1:
-        return f"{points:.1f} %" if points else "0 %"
-    return f"{points:.2g} %"
+    marks = {pipe_capacity(run.topology, endpoint, sender, stream.receiver) for sender in flow.senders}
+    return marks.pop() if len(marks) == 1 else None

@@ -6,40 +6,20 @@ setting. What cannot be shown (one world only, nothing lost, nothing delivered) 
 
 from __future__ import annotations
 
-import io
 import math
 import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 
-from harness import answer, kinds
 from harness.compare import Comparison, Invariant, Metric, laws, laws_of
-from harness.observed import Recorded, readable_ns
-from harness.plots import NothingToDrawError
+from harness.ledger.observed import WORLDS, Recorded
+from harness.report import answer
 from harness.run import Run
-
-PLOTS = ("loss_by_cause", "shares", "latency_cdf", "timeline", "backlog", "gap_lengths", "parity")
-"""Figures in the order of the report; kinds that are not named here follow."""
-
-HEADINGS = {
-    "loss_by_cause": "Loss by cause",
-    "shares": "Shares",
-    "latency_cdf": "Latency",
-    "timeline": "Over time",
-    "backlog": "Backlog",
-    "gap_lengths": "Gaps and credit",
-    "parity": "Simulated over live",
-}
+from harness.units import readable_ns
 
 MEANING = {
     "agree": "No figure of the simulation is further from the live runs than these are from one another. For this "
@@ -51,16 +31,6 @@ MEANING = {
     "none": "Only one world ran, so there is nothing by which the model could be judged. Run the experiment with "
     "--world both for a verdict.",
 }
-
-_THEMED = {
-    "#1b1f24": "var(--ink)",
-    "#6a737d": "var(--faint)",
-    "#d8dde3": "var(--grid)",
-    "#fefefe": "var(--paper)",
-    "#d55e00": "var(--live)",
-    "#0072b2": "var(--sim)",
-}
-"""Colours of the figures that follow the reader's light or dark setting."""
 
 
 def write(
@@ -120,7 +90,7 @@ def render(
         for number, (name, members) in enumerate(variants.items())
     ]
     environment = Environment(
-        loader=PackageLoader("harness"),
+        loader=PackageLoader("harness.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -172,26 +142,18 @@ class Kept:
         return self._result.environment()
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A figure, or the sentence that stands in its place."""
-
-    heading: str
-    svg: Markup
-    sentence: str
-    caption: str
-
-
 def _section(number: int, name: str, results: Sequence[Recorded], comparison: Comparison | None) -> dict[str, Any]:
     """One variant, as the template needs it."""
+    from harness.report import figures  # Matplotlib is loaded when something is drawn: the answer alone is text
+
     found = answer.lines(results)
-    worlds = {world: [one for one in results if one.run.world == world] for world in answer.WORLDS}
+    worlds = {world: [one for one in results if one.run.world == world] for world in WORLDS}
     judged = comparison.invariants if comparison else [law for of, runs in worlds.items() for law in laws(runs, of)]
     return {
         "name": name,
         "answer": answer.sentences(found),
         "lines": found,
-        "counts": {text: len(worlds[world]) for world, text in answer.WORLDS.items()},
+        "counts": {text: len(worlds[world]) for world, text in WORLDS.items()},
         "verdict": comparison.verdict if comparison else "none",
         "meaning": MEANING[comparison.verdict if comparison else "none"],
         "comparison": comparison,
@@ -199,7 +161,7 @@ def _section(number: int, name: str, results: Sequence[Recorded], comparison: Co
         "laws": _law_rows(judged),
         "vacuous": sorted({str(claim) for result in results for claim in result.summary.get("vacuous", ())}),
         "runs": [_run_row(result) for result in sorted(results, key=lambda one: (one.run.world, one.run.replication))],
-        "pictures": [picture(kind, results, f"s{number}-{kind}") for kind in _plot_kinds()],
+        "pictures": figures.pictures(results, f"s{number}"),
         "replay": replay_command(min(results, key=lambda one: (one.run.world != "sim", one.run.replication)).run),
     }
 
@@ -213,46 +175,8 @@ def _law_rows(judged: Sequence[Invariant]) -> list[dict[str, Any]]:
         total = law.valid + law.invalid + law.unknown
         row[law.world] = {"text": f"valid in {law.valid} of {total}{''.join(f', {one}' for one in parts)}", "law": law}
         if law.detail:
-            row["details"].append(f"{answer.WORLDS[law.world]}: {law.detail}")
+            row["details"].append(f"{WORLDS[law.world]}: {law.detail}")
     return list(rows.values())
-
-
-def _plot_kinds() -> list[str]:
-    known = kinds.names("harness.plots")
-    return [*(kind for kind in PLOTS if kind in known), *(kind for kind in known if kind not in PLOTS)]
-
-
-def picture(kind: str, results: Sequence[Recorded], prefix: str) -> Picture:
-    """Draw one kind of figure. ``prefix``: makes the ids in it unique on the page."""
-    module = kinds.load("harness.plots", kind)
-    heading = HEADINGS.get(kind, kind.replace("_", " ").capitalize())
-    try:
-        figure = module.draw(results)
-    except NothingToDrawError as reason:
-        return Picture(heading, Markup(""), str(reason), "")
-    return Picture(heading, svg(figure, prefix), "", module.CAPTION)
-
-
-def svg(figure: Figure, prefix: str) -> Markup:
-    """A figure as inline SVG: text stays text, ids are unique, colours follow the page, nothing is referred to."""
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
-        FigureCanvasSVG(figure)
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text).replace("xlink:href=", "href=")
-    text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)
-    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)
-    text = re.sub(r"font: ([^;\"]*?)'[^;\"]*", r"font: \1 var(--sans)", text)
-    for colour, variable in _THEMED.items():
-        text = text.replace(colour, variable)
-    size = re.search(r'width="([\d.]+)pt"', text)
-    style = f"max-width: {float(size.group(1)) * 1.6:.0f}px" if size else ""
-    text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
-    text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
-    return Markup(text.replace("<svg", f'<svg role="img" style="{style}"', 1))  # noqa: S704 - matplotlib escapes text
 
 
 def _metric_row(metric: Metric) -> dict[str, str]:
@@ -290,7 +214,7 @@ def _run_row(result: Recorded) -> dict[str, str]:
     steal = find_share(result.environment(), "steal")
     return {
         "id": result.run.id,
-        "world": answer.WORLDS.get(result.run.world, result.run.world),
+        "world": WORLDS.get(result.run.world, result.run.world),
         "seed": str(result.run.seed),
         "replication": str(result.run.replication),
         "verdict": str(result.summary.get("verdict", "")),
@@ -322,7 +246,7 @@ def find_share(tree: Mapping[str, Any], word: str) -> float | None:
 def _environments(results: Sequence[Recorded]) -> list[tuple[str, list[tuple[str, str]]]]:
     """By world: what held in its first run, as names and values; the profile among them."""
     found = []
-    for world, text in answer.WORLDS.items():
+    for world, text in WORLDS.items():
         runs = [result for result in results if result.run.world == world]
         if runs:
             profiles = sorted({result.run.profile for result in runs})

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import run
-from harness.fields import Field, fields_of
+from harness.config.fields import Field, fields_of
 from harness.load import Arrivals, Service
 from harness.problems import did_you_mean
 from harness.units import MIB, Within

@@ -14,7 +14,7 @@ A message that ``send`` refused (EAGAIN) was offered, so it is owed, and lost wi
 received it: the record is written before the call, so a node may have died between the two.
 
 In the simulation the twin tells the truth: it writes a record for each owed delivery that it lost
-or still holds. Live there is no such witness, and causes are inferred (:mod:`harness.inference`); the same
+or still holds. Live there is no such witness, and causes are inferred (:mod:`harness.ledger.inference`); the same
 inference is made in the simulation, where it can be held against the truth.
 """
 
@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from harness.inference import infer
+from harness.ledger.inference import infer
 from harness.run import Run
 from harness.trace import CAUSES, EVENTS, NONE, Kind, Trace, unpack_mark
 

@@ -1,0 +1,1 @@
+"""The simulated world: runs from start to trace."""
