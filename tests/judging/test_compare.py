@@ -373,6 +373,28 @@ def test_the_mark_of_a_pipe_is_the_senders_and_over_inproc_the_sum() -> None:
         assert pipe_hwm(changed, slow_stream(changed)) == mark
 
 
+def test_nobody_knows_the_mark_that_a_program_of_ones_own_sets() -> None:
+    def by_own_program(run: Any) -> Any:
+        nodes = tuple(dataclasses.replace(node, program="mine.py:function") for node in run.topology.nodes)
+        return dataclasses.replace(run, topology=dataclasses.replace(run.topology, nodes=nodes))
+
+    run = recorded.slow_subscriber_run("sim", 0)
+    named, unnamed = (by_own_program(with_sockets(run, **options)) for options in ({"sndhwm": 10}, {}))
+    assert pipe_hwm(named, slow_stream(named)) == 10
+    assert pipe_hwm(unnamed, slow_stream(unnamed)) is None
+
+
+def test_a_pub_that_connects_drops_as_one_that_binds() -> None:
+    run = with_sockets(recorded.slow_subscriber_run("sim", 0), service_ns=1_000_000, sndbuf=8192, rcvbuf=8192)
+    endpoint = run.topology.endpoints[0]
+    turned = dataclasses.replace(
+        endpoint, binder="slow", connecters=("pub",), binder_type=endpoint.connecter_type, connecter_type="PUB"
+    )
+    other = dataclasses.replace(run, topology=dataclasses.replace(run.topology, endpoints=(turned,)))
+    assert ruled_out(run, slow_stream(run), lossy=True) is None  # 1.5 times what it can take: the pipe is always full
+    assert ruled_out(other, slow_stream(other), lossy=True) is None
+
+
 BUFFERS = {"sndbuf": 8192, "rcvbuf": 8192}
 
 

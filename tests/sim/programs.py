@@ -86,7 +86,7 @@ def lowers_its_mark(node: Node, options: SimpleNamespace) -> None:
         pass
     socket.sndhwm = 2
     node.send(socket, flow="work", flags=node.zmq.DONTWAIT)
-    node.sleep_until(100 * MS)
+    node.sleep_until(600 * MS)  # by then a credit has come, though not for so much
     node.send(socket, flow="work", flags=node.zmq.DONTWAIT)
 
 
