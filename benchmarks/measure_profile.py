@@ -71,8 +71,7 @@ class Bench:
         self.worker = worker
         self.blocks: dict[str, list[tuple[float, np.ndarray]]] = defaultdict(list)
         self.folder = tempfile.mkdtemp()
-        self.spun_ns = 0
-        self.stalls: list[int] = []
+        self.spins: list[tuple[float, int, list[int]]] = []
 
     @contextmanager
     def bound(self, socket_type: int) -> Iterator[tuple[Any, int]]:
@@ -284,10 +283,9 @@ class Bench:
             before, taken = processor(), {}
             for kind in kinds:
                 taken.update(kind())
+            spun_ns, gaps = stalls(0.3)
             noise = disturbance(before, processor())
-            spun, gaps = stalls(0.3)
-            self.spun_ns += spun
-            self.stalls += gaps
+            self.spins.append((noise, spun_ns, gaps))
             for name, samples in taken.items():
                 points = np.quantile(samples, (np.arange(QUANTILES) + 0.5) / QUANTILES)
                 self.blocks[name].append((noise, points))
@@ -316,6 +314,18 @@ def run_levels(bench: Bench) -> list[int]:
     rounds = [a + b[QUANTILES // 2] for a, b in zip(rounds, bench.quiet("to_raw"), strict=True)]
     middle = statistics.median(rounds)
     return sorted(round(1000 * value / middle) for value in rounds)
+
+
+def taken_away(bench: Bench) -> dict[str, Any]:
+    """How often and for how long the processor was taken from a thread that only spins."""
+    spins = sorted(bench.spins, key=lambda spin: spin[0])
+    quiet = [spin for rank, spin in enumerate(spins) if spin[0] <= 1 or rank < 5]
+    gaps = [gap for _, _, gaps in quiet for gap in gaps]
+    points = np.quantile(gaps or [0], (np.arange(QUANTILES) + 0.5) / QUANTILES)
+    return {
+        "stall_every_ns": sum(spun_ns for _, spun_ns, _ in quiet) // len(gaps) if gaps else 0,
+        "stall_ns": [int(value) for value in points],
+    }
 
 
 def derive(bench: Bench) -> dict[str, Any]:

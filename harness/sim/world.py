@@ -84,6 +84,7 @@ class _Execution:
         self._owners: dict[Process, int] = {}
         self._cells = topology.cells()
         self._contexts: dict[int, Any] = {}
+        self._instances: dict[int, dict[Any, Any]] = {}
         flow_ids = {flow.name: index for index, flow in enumerate(topology.flows)}
         addresses = {
             end.name: f"tcp://127.0.0.1:{_FIRST_PORT + index}"
@@ -110,6 +111,7 @@ class _Execution:
             delay = 0 if spec.start_ns is None else spec.start_ns + SETTLE_NS
             body = partial(self._play, spec.name, index, function, options)
             process = self.twin.spawn(body, name=spec.name, delay_ns=delay)
+            process.instances = self._instances.setdefault(self._cells[index], {})
             self.processes[spec.name] = process
             self._owners[process] = index
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from harness.twin import backend
 from harness.twin.face import use_front
+from harness.twin.kernel import current_process
 
 _ROOT = "zmq"
 
@@ -108,8 +109,18 @@ def front_end() -> FrontEnd:
             del os.environ["PYZMQ_BACKEND"]
         else:
             os.environ["PYZMQ_BACKEND"] = before
+    module.Context.instance = classmethod(_instance)
     use_front(module)
     return loader
+
+
+def _instance(cls: Any, io_threads: int = 1) -> Any:
+    """The global Context of a simulated process, not of the one that all of them are simulated in."""
+    instances = current_process().instances
+    context = instances.get(cls)
+    if context is None or context.closed:
+        context = instances[cls] = cls(io_threads=io_threads)
+    return context
 
 
 def run_source(path: str | Path) -> None:

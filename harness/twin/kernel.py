@@ -46,6 +46,7 @@ class Process:
         name: for people.
         error: the exception that ended the program, else None.
         finished: whether the program has returned, failed or been ended.
+        instances: what a program takes for global in its process, by class; processes may share it.
     """
 
     __slots__ = (
@@ -55,6 +56,7 @@ class Process:
         "error",
         "error_text",
         "finished",
+        "instances",
         "kernel",
         "name",
         "on_exit",
@@ -71,6 +73,7 @@ class Process:
         self.error: BaseException | None = None
         self.error_text = ""
         self.finished = False
+        self.instances: dict[Any, Any] = {}
         self.on_exit: Callable[[], None] | None = None
         # A process waits for one thing at a time; the token tells a wake-up that is still
         # wanted from one that belongs to an earlier wait.

@@ -69,6 +69,18 @@ def stamps(node: Node, options: SimpleNamespace) -> None:
         node.mark("draw")
 
 
+def meets_globally(node: Node, options: SimpleNamespace) -> None:
+    """Marks when it has heard of the other one over the global context."""
+    socket = node.zmq.Context.instance().socket(node.zmq.PAIR)
+    if options.binds:
+        socket.bind("inproc://global")
+    else:
+        socket.connect("inproc://global")
+    socket.send(b"here")
+    socket.recv()
+    node.mark("met")
+
+
 def works(node: Node, options: SimpleNamespace) -> None:
     """Works ten milliseconds at a time and marks when each is done."""
     while node.now() < options.until_ns:

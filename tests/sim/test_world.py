@@ -24,7 +24,7 @@ from harness.sim.world import execute
 from harness.topology import Node, Topology
 from harness.trace import EVENTS, NONE, Kind, Recorder, Trace
 
-from .runs import MS, S, alone, events, judged, of_kind, pushing, run_of, same
+from .runs import MS, S, alone, events, judged, node, of_kind, pushing, run_of, same
 
 ROOT = Path(__file__).resolve().parents[2]
 TRANSPORTS = ["tcp", "ipc", "inproc"]
@@ -375,6 +375,15 @@ def test_nodes_that_meet_over_inproc_share_a_context_and_others_do_not() -> None
         execution.play()
         contexts = {id(node.context) for node in execution.nodes.values()}
         assert (len(contexts) == 1) is shared
+
+
+@pytest.mark.parametrize(("transport", "meet"), [("inproc", True), ("tcp", False)])
+def test_nodes_of_one_process_share_its_global_context_and_others_do_not(transport: Any, meet: bool) -> None:
+    topology = pushing(transport=transport, count=1)
+    nodes = tuple(node(name, "meets_globally", binds=name == "push") for name in ("push", "pull"))
+    trace = execute(run_of(Topology(nodes=nodes, endpoints=topology.endpoints, flows=())))
+    assert trace.errors == {}
+    assert [bool(events(trace, "mark", name)) for name in ("push", "pull")] == [meet, meet]
 
 
 def test_lowering_a_mark_in_life_breaks_no_law() -> None:

@@ -179,6 +179,31 @@ def test_outside_a_simulated_process_a_context_says_so() -> None:
         zmq.Context.instance()
 
 
+def test_the_global_context_is_that_of_the_simulated_process() -> None:
+    """Two programs that ask for it share nothing; neither do two worlds, one after the other."""
+    seen: list[Any] = []
+    for _ in range(2):
+        twin = Twin()
+
+        def program(twin: Twin = twin) -> None:
+            context = twin.zmq.Context.instance()
+            assert twin.zmq.Context.instance() is context
+            seen.append(context)
+            first = context.socket(twin.zmq.PAIR)
+            first.bind("inproc://mine")
+            twin.sleep_ns(1000)
+            assert twin.zmq.Context.instance() is context
+            first.close()
+            context.term()
+            assert twin.zmq.Context.instance() is not context
+
+        twin.spawn(program)
+        twin.spawn(program)
+        twin.run()
+    assert len({id(context) for context in seen}) == 4
+    assert real.Context.instance() is real.Context.instance()
+
+
 def test_a_socket_taken_out_of_the_simulation_says_so() -> None:
     twin = Twin()
     taken: list[Any] = []
