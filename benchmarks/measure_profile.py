@@ -53,7 +53,6 @@ from measure_profile_tools import (
     raw_sink,
     raw_source,
     refused,
-    stalls,
     stamped,
     tcp_pair,
     zmq_sink,
@@ -71,7 +70,6 @@ class Bench:
         self.worker = worker
         self.blocks: dict[str, list[tuple[float, np.ndarray]]] = defaultdict(list)
         self.folder = tempfile.mkdtemp()
-        self.spins: list[tuple[float, int, list[int]]] = []
 
     @contextmanager
     def bound(self, socket_type: int) -> Iterator[tuple[Any, int]]:
@@ -283,9 +281,7 @@ class Bench:
             before, taken = processor(), {}
             for kind in kinds:
                 taken.update(kind())
-            spun_ns, gaps = stalls(0.3)
             noise = disturbance(before, processor())
-            self.spins.append((noise, spun_ns, gaps))
             for name, samples in taken.items():
                 points = np.quantile(samples, (np.arange(QUANTILES) + 0.5) / QUANTILES)
                 self.blocks[name].append((noise, points))
@@ -316,18 +312,6 @@ def run_levels(bench: Bench) -> list[int]:
     return sorted(round(1000 * value / middle) for value in rounds)
 
 
-def taken_away(bench: Bench) -> dict[str, Any]:
-    """How often and for how long the processor was taken from a thread that only spins."""
-    spins = sorted(bench.spins, key=lambda spin: spin[0])
-    quiet = [spin for rank, spin in enumerate(spins) if spin[0] <= 1 or rank < 5]
-    gaps = [gap for _, _, gaps in quiet for gap in gaps]
-    points = np.quantile(gaps or [0], (np.arange(QUANTILES) + 0.5) / QUANTILES)
-    return {
-        "stall_every_ns": sum(spun_ns for _, spun_ns, _ in quiet) // len(gaps) if gaps else 0,
-        "stall_ns": [int(value) for value in points],
-    }
-
-
 def derive(bench: Bench) -> dict[str, Any]:
     """The profile's fields from what was sampled."""
     m, q = bench.median, bench.quantiles
@@ -346,10 +330,6 @@ def derive(bench: Bench) -> dict[str, Any]:
         "io_wake_ns": io_wake,
         "engine_wake_ns": component(q("from_raw"), [app_wake_q], reading),
         "run_level_permille": run_levels(bench),
-        "stall_every_ns": bench.spun_ns // max(1, len(bench.stalls)),
-        "stall_ns": [
-            int(value) for value in np.quantile(bench.stalls or [0], (np.arange(QUANTILES) + 0.5) / QUANTILES)
-        ],
         "send": line([(size, m(f"send_{size}")) for size in CALL_SIZES]),
         "recv": line([(size, m(f"recv_{size}")) for size in CALL_SIZES]),
         "send_wake_ns": max(0, round(m("send_waking") - send - tick)),

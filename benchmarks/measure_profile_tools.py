@@ -16,9 +16,6 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 STAMP = struct.Struct("<q")
-STALL_NS = 20_000
-"""A gap this long in a loop that only reads the clock is the processor being taken away."""
-
 SAMPLES = 200
 QUANTILES = 101
 SO_MEMINFO = 55
@@ -259,16 +256,3 @@ def line(points: list[tuple[int, float]]) -> dict[str, float]:
     if slope < 0 or base < 0:
         slope, base = max(0.0, float((costs[-1] - costs[0]) / (sizes[-1] - sizes[0]))), float(costs.min())
     return {"base_ns": max(0, round(base)), "per_byte_ns": round(float(slope), 4)}
-
-
-def stalls(duration_s: float) -> tuple[int, list[int]]:
-    """Spin that long and note every gap in it: time spun, ns, and the gaps above :data:`STALL_NS`."""
-    began = last = clock()
-    end = began + int(duration_s * 1e9)
-    gaps = []
-    while last < end:
-        now = clock()
-        if now - last > STALL_NS:
-            gaps.append(now - last)
-        last = now
-    return last - began, gaps

@@ -10,11 +10,10 @@ from typing import Final
 import numpy as np
 
 from harness.twin.flow import Flow, TcpFlow, UnixFlow
-from harness.twin.kernel import NEVER_NS, Kernel
+from harness.twin.kernel import Kernel
 from harness.twin.profile import Cost, Draws, Profile, load
 from harness.twin.transport.tcp_path import TcpPath
 
-_STEPS: Final = 1001
 _MIN_SNDBUF_BYTES: Final = 4608
 _MIN_RCVBUF_BYTES: Final = 2304
 
@@ -54,9 +53,6 @@ class Costs:
         self.io_wake: Final = self._draws("io_wake", measured.io_wake_ns, level)
         self.readable_wake: Final = self._draws("engine_wake", measured.engine_wake_ns, level)
         self.sleep_late: Final = self._draws("sleep_late", measured.spin_late_ns)
-        self._stall: Final = self._draws("stall", measured.stall_ns)
-        self._stall_gap: Final = self._exponential("stall_gap", measured.stall_every_ns)
-        self._until_stall_ns = self._stall_gap()
         self.send: Final = _price(measured.send)
         self.recv: Final = _price(measured.recv)
         self.encode: Final = _price(measured.encode)
@@ -83,22 +79,6 @@ class Costs:
             [int(value * level) for value in quantiles],
             np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little"))),
         ).next
-
-    def _exponential(self, name: str, mean_ns: int) -> Callable[[], int]:
-        """Gaps of a Poisson process; for ever when the mean is 0."""
-        if not mean_ns:
-            return lambda: NEVER_NS
-        points = (np.arange(_STEPS) + 0.5) / _STEPS
-        return self._draws(name, tuple(int(value) for value in -mean_ns * np.log1p(-points)))
-
-    def computing(self, duration_ns: int) -> int:
-        """How long a thread takes that needs a processor for ``duration_ns``: stalls come on top."""
-        left = self._until_stall_ns - duration_ns
-        while left < 0:
-            duration_ns += self._stall()
-            left += self._stall_gap()
-        self._until_stall_ns = left
-        return duration_ns
 
     def flow(self, kernel: Kernel, transport: str, sndbuf: int, rcvbuf: int) -> Flow:
         """A direction of a connection: sender's SNDBUF, receiver's RCVBUF, -1 for the system's default.

@@ -85,9 +85,6 @@ class Profile:
         run_level_permille: how the waits of one run as a whole lie to their median, in thousandths;
             quantiles over blocks of measurement. The twin draws one value a run: runs differ by more
             than their draws do (the state of the machine lasts longer than a message).
-        stall_every_ns, stall_ns: the processor is taken from a thread that computes (by the hypervisor,
-            by other programs) once in so much of its time on average, 0 for never, and for so long;
-            quantiles.
         sleep_late_ns: how late a sleep of 1 ms ends, timer slack 1 ns.
         spin_late_ns: the same for a sleep until 150 us before the time and then a spin.
         send, recv: a call of pyzmq that moves one message and wakes nobody (F4).
@@ -125,8 +122,6 @@ class Profile:
     io_wake_ns: tuple[int, ...]
     engine_wake_ns: tuple[int, ...]
     run_level_permille: tuple[int, ...]
-    stall_every_ns: int
-    stall_ns: tuple[int, ...]
     sleep_late_ns: tuple[int, ...]
     spin_late_ns: tuple[int, ...]
     send: Cost
