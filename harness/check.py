@@ -124,7 +124,7 @@ def _conservation(trace: Trace, ledger: Ledger) -> Law:
     if total != ledger.expected:
         faults.append(f"the sum does not close: {terms}")
     # A run that was broken off may have had a message between two queues at that moment.
-    if ledger.unexplained and trace.world != "live" and not trace.limits_hit:
+    if ledger.unexplained and trace.world != "live" and not trace.broken_off:
         faults.append(f"{ledger.unexplained} without a fate, the first: {_first_unexplained(ledger)}")
     if faults:
         return Law("conservation", "invalid", "; ".join(faults))

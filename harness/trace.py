@@ -251,6 +251,8 @@ class Trace:
             which they happened; in the simulation so do all.
         end_ns: when the run was over, drain included.
         limits_hit: sentences, one for each limit that the run has hit (empty: it was complete).
+        broken_off: the run was ended at an arbitrary moment (real time or records ran out), perhaps with
+            a message in somebody's hand; a drain that is cut off ends between two events and is not that.
         errors: node name to the text of the exception that ended its program.
         violations: sentences of the twin's own checks (HWM, order, clock), simulation only.
         environment: versions, machine, profile: whatever is needed to judge the figures.
@@ -263,6 +265,7 @@ class Trace:
     records: npt.NDArray[Any]
     end_ns: int
     limits_hit: tuple[str, ...] = ()
+    broken_off: bool = False
     errors: Mapping[str, str] = field(default_factory=dict)
     violations: tuple[str, ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -81,6 +82,7 @@ class _Execution:
         self.twin.owner_of = self._owners_id
         self.errors: dict[str, str] = {}
         self.limits: list[str] = []
+        self.broken_off = False
         self._owners: dict[Process, int] = {}
         self._cells = topology.cells()
         self._contexts: dict[int, Any] = {}
@@ -178,6 +180,7 @@ class _Execution:
             records=records,
             end_ns=end_ns,
             limits_hit=tuple(self.limits),
+            broken_off=self.broken_off,
             errors=self.errors,
             violations=tuple(self.watcher.violations),
             environment={"harness": __version__, "profile": self.run.profile, "seed": self.run.seed},
@@ -201,15 +204,22 @@ def execute(run: Run) -> Trace:
     world = SimWorld(execution.twin, execution.nodes, execution.recorder, run.topology)
     world.schedule(run)
     execution.start()
+    collecting = gc.isenabled()
+    # When the collector would close a socket depends on the whole process; in a simulation nothing may.
+    gc.disable()
     try:
         with _wall_limit(run.wall_limit_ns):
             execution.play()
     except WallLimit:
+        execution.broken_off = True
         execution.limits.append(f"the simulation took more than {run.wall_limit_ns / 1e9:g} s of real time")
     except (RecordLimit, TraceFullError) as error:
+        execution.broken_off = True
         execution.limits.append(str(error))
     trace = execution.finish()
     execution.end()
+    if collecting:
+        gc.enable()
     return trace
 
 
