@@ -416,3 +416,13 @@ def test_live_the_two_ways_to_miss_a_join_are_one_claim() -> None:
         run = make_run(pubsub(), world=world, claims=("no_peer",))
         pipes = [Pipe("fast", 20, 10, 1), Pipe("slow", 20, 10, 1, joins_ns=20 * MS)]
         assert checked(run, publish(run, pipes, 50, witness=world == "sim")).vacuous == vacuous
+
+
+def test_a_message_without_a_fate_is_excused_only_where_a_run_was_broken_off() -> None:
+    """A drain that is cut off ends between two events: there the ledger closes, or the twin is wrong."""
+    run = make_run(pubsub(("slow",)))
+    journal = Journal(run)
+    journal.sent("pub", 0, 1)
+    trace = replace(journal.trace(), limits_hit=("the drain was cut off",))
+    assert law(checked(run, trace), "conservation").state == "invalid"
+    assert law(checked(run, replace(trace, broken_off=True)), "conservation").state == "unknown"
