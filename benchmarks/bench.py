@@ -33,7 +33,7 @@ PARTS = ("sim", "memory", "fan-out", "live")
 ROUNDS = 3
 LIVE_ROUNDS = 5
 FAN_OUT = (1, 10, 100, 1000)
-LIVE_SIZES = {512: 200_000, 4096: 100_000, 32_768: 40_000}
+LIVE_SIZES = {512: 200_000, 2000: 150_000, 4096: 100_000, 32_768: 40_000}
 """Bytes of a message, and how many."""
 STAMP = struct.Struct("<qq")
 S = 1_000_000_000

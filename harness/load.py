@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Literal
 
 import numpy as np
@@ -46,8 +47,7 @@ class Arrivals:
             due = self.phase_ns + round(number * spacing)
             if due >= self.until_ns:
                 return
-            for _ in range(size):
-                yield due
+            yield from repeat(due, size)
 
     def _poisson(self, rng: np.random.Generator) -> Iterator[int]:
         now = 0.0

@@ -31,6 +31,7 @@ class Parts(NamedTuple):
         outlets: flow name to what is known of it.
         paddings: size in bytes to what fills a message of that size; filled by the slow send.
         heads: key of a stamp to the head of the record of its reception; filled by the slow recv.
+        seen: one item, the time of the last send in ns after the start line: what was due by then is due.
     """
 
     line_ns: int
@@ -38,11 +39,12 @@ class Parts(NamedTuple):
     outlets: MutableMapping[str, Outlet]
     paddings: MutableMapping[int, bytes]
     heads: MutableMapping[int, int]
+    seen: list[int]
 
 
 def make_send(parts: Parts, slow: Callable[..., bool]) -> Callable[..., bool]:
     """``send`` of a node; ``slow`` is what it falls back on."""
-    line_ns, recorder, outlets, paddings, _ = parts
+    line_ns, recorder, outlets, paddings, _, seen = parts
     end, last = recorder.end, recorder.last
     buffer = memoryview(recorder.buffer)
     monotonic_ns = time.monotonic_ns
@@ -74,7 +76,7 @@ def make_send(parts: Parts, slow: Callable[..., bool]) -> Callable[..., bool]:
         outlet = outlets[flow]
         seq = outlet.seq
         outlet.seq = seq + 1
-        now = monotonic_ns() - line_ns
+        now = seen[0] = monotonic_ns() - line_ns
         if intended_ns is None:
             intended_ns = now
         body = pack_stamp(outlet.key, seq, intended_ns, now) + paddings[size_bytes]
@@ -93,7 +95,7 @@ def make_send(parts: Parts, slow: Callable[..., bool]) -> Callable[..., bool]:
 
 def make_recv(parts: Parts, rest: Callable[[Any, bytes], Message]) -> Callable[..., Message]:
     """``recv`` of a node; ``rest`` takes over when a first frame is nothing it knows."""
-    line_ns, recorder, _, _, heads = parts
+    line_ns, recorder, _, _, heads, _ = parts
     end, last = recorder.end, recorder.last
     buffer = memoryview(recorder.buffer)
     monotonic_ns = time.monotonic_ns
@@ -115,3 +117,24 @@ def make_recv(parts: Parts, rest: Callable[[Any, bytes], Message]) -> Callable[.
         return Message(body)
 
     return recv
+
+
+def make_sleep_until(parts: Parts, slow: Callable[[int], None]) -> Callable[[int], None]:
+    """``sleep_until`` of a node: a time that a send has seen pass needs no look at the clock."""
+    seen = parts.seen
+
+    def sleep_until(time_ns: int) -> None:
+        if time_ns > seen[0]:
+            slow(time_ns)
+
+    return sleep_until
+
+
+def make_work(slow: Callable[[int], None]) -> Callable[[int], None]:
+    """``work`` of a node: nothing to do takes no time."""
+
+    def work(duration_ns: int) -> None:
+        if duration_ns > 0:
+            slow(duration_ns)
+
+    return work

@@ -13,7 +13,7 @@ import zmq.backend
 
 from harness.live.clock import wait_until
 from harness.live.control import Control, State
-from harness.live.fast import Parts, make_recv, make_send
+from harness.live.fast import Parts, make_recv, make_send, make_sleep_until, make_work
 from harness.node import Node
 from harness.trace import EVENTS, NONE, Kind, Recorder, TraceFullError
 
@@ -119,9 +119,12 @@ class LiveNode(Node):
             time.sleep(_LINE_POLL_S)
         self._line_ns = line_ns
         self._event("started", self._started_ns - line_ns)
-        parts = Parts(line_ns, self._recorder, self._outlets, self._paddings, self._received_heads)
+        seen = [-line_ns]
+        parts = Parts(line_ns, self._recorder, self._outlets, self._paddings, self._received_heads, seen)
         self.send = make_send(parts, super().send)  # type: ignore[method-assign]
         self.recv = make_recv(parts, self._recv_rest)  # type: ignore[method-assign]
+        self.sleep_until = make_sleep_until(parts, self.sleep_until)  # type: ignore[method-assign, assignment]
+        self.work = make_work(self.work)  # type: ignore[method-assign, assignment]
         return line_ns
 
     def _event(self, name: str, time_ns: int) -> None:
