@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.twin.flow import Flow, TcpFlow, UnixFlow
 from harness.twin.kernel import Kernel
-from harness.twin.profile import Cost, Draws, Profile, load
+from harness.twin.profile import Cost, Draws, load
 from harness.twin.transport.tcp_path import TcpPath
 
 _MIN_SNDBUF_BYTES: Final = 4608
@@ -105,6 +105,3 @@ def _price(cost: Cost) -> Callable[[int], int]:
     if not per_byte:
         return lambda _size: base
     return lambda size: base + int(per_byte * size)
-
-
-__all__ = ["Costs", "Profile", "StreamCosts"]

@@ -173,4 +173,3 @@ TABLE: Final = (
 )
 
 BY_NUMBER: Final = {option.number: option for option in TABLE if option.number >= 0}
-BY_NAME: Final = {option.name: option for option in TABLE if option.number >= 0}

@@ -36,7 +36,6 @@ class Session:
     __slots__ = (
         "_connecter",
         "_incomplete_in",
-        "_pending",
         "closing",
         "ended",
         "engine",
@@ -54,7 +53,7 @@ class Session:
         socket: SocketBase,
         options: Options,
         io: IoThread,
-        connecter: Callable[[Session, bool], None] | None,
+        connecter: Callable[[], None] | None,
         pipe: Pipe | None = None,
     ) -> None:
         self.socket = socket
@@ -69,7 +68,6 @@ class Session:
         self.closing = False
         self._connecter = connecter
         self._incomplete_in = False
-        self._pending = False
 
     # -- as owner of a pipe end -----------------------------------------------------------------
 
@@ -96,7 +94,7 @@ class Session:
         """The pipe is dead; a closing session may go now."""
         if pipe is self.pipe:
             self.pipe = None
-        if self._pending or self.closing:
+        if self.closing:
             self._finish()
 
     # -- for the engine ------------------------------------------------------------------------
@@ -153,7 +151,7 @@ class Session:
             # Also while it lingers: the next peer gets the rest (F167).
             if self.pipe is not None and self.socket.resubscribes:
                 self.pipe.hiccup()
-            self._connecter(self, True)
+            self._connecter()
         elif self.closing:
             if self.pipe is not None:
                 self.pipe.terminate(False)
@@ -186,7 +184,6 @@ class Session:
         if pipe is None:
             self._finish()
             return
-        self._pending = True
         if linger_ms == 0 and self.socket.closed:
             pipe.unread_cause = "linger"
         if linger_ms > 0:
@@ -197,7 +194,7 @@ class Session:
             pipe.check_read()
 
     def _linger_expired(self, _: None) -> None:
-        if self.pipe is not None and self._pending:
+        if self.pipe is not None:
             self.pipe.unread_cause = "linger"
             self.pipe.terminate(False)
 
@@ -205,7 +202,6 @@ class Session:
         if self.ended or self.pipe is not None:
             return
         self.ended = True
-        self._pending = False
         if self.engine is not None:
             self.engine.close()
             self.engine = None

@@ -92,11 +92,11 @@ class Connecter:
 
     def refused(self, _: Any) -> None:
         """Nobody listens there: try again after one interval."""
-        self._again(self.session, False)
+        self._again()
 
-    def _again(self, session: Session, _lost: bool) -> None:
+    def _again(self) -> None:
         interval_ms = self._options.reconnect_ivl
-        if interval_ms <= 0 or session.ended:
+        if interval_ms <= 0 or self.session.ended:
             return  # never again (F130)
         interval_ms += self._socket.context.random.generate_random() % interval_ms
         self._socket.observer.event(self._socket, "connect_retried", interval_ms)
