@@ -48,8 +48,8 @@ PYTEST = run() { $(PY) -m pytest "$$@" $(ARGS); status=$$?; test $$status -eq 0 
 
 test: $(READY)  ## Run the tests: pure and simulated ones in parallel, live ones that mostly wait too, the rest one by one
 	@$(PYTEST) -n 2 -m "not live"
-	@$(PYTEST) -n 4 -m live tests/both
-	@$(PYTEST) -m live --ignore tests/both
+	@$(PYTEST) -n 4 -m live tests/both tests/conformance
+	@$(PYTEST) -m live --ignore tests/both --ignore tests/conformance
 
 check: lint types layers test  ## All that continuous integration runs: format, lint, types, layers, tests
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from tests.both.stage import numbers, text
+
 from .cases import case
-from .stage import numbers, text
 
 
 @case("C404", {"received": [["after"]]})
 def c404(stage):
     """PUB connects to a name not yet bound, sends before. SUB (all) binds, settle; PUB sends after.
+
+    Sockets: PUB, SUB over inproc.
 
     Source: libzmq tests/test_inproc_connect.cpp: test_connect_before_bind_pub_sub.
     """
@@ -34,6 +37,8 @@ def c406(stage):
     """XPUB binds, SUB connects. SUB subscribes A, B, A; XPUB reads after each. XPUB_VERBOSE=1; SUB subscribes A
     again; XPUB reads. XPUB sends A, B.
 
+    Sockets: XPUB, SUB over inproc.
+
     Source: libzmq tests/test_xpub_verbose.cpp: test_xpub_verbose_one_sub.
     """
     zmq = stage.zmq
@@ -55,6 +60,8 @@ def c408(stage):
     """XPUB binds, SUB connects. SUB: unsubscribe A (unknown), subscribe A, subscribe A, unsubscribe A, unsubscribe A,
     unsubscribe A; XPUB reads after each. XPUB_VERBOSER=1. SUB: subscribe A, unsubscribe A, unsubscribe A; XPUB reads
     after each.
+
+    Sockets: XPUB, SUB over inproc.
 
     Source: libzmq tests/test_xpub_verbose.cpp: test_xpub_verboser_one_sub.
 
@@ -79,6 +86,8 @@ def c408(stage):
 def c410(stage):
     r"""XPUB (XPUB_MANUAL=1) binds, XSUB connects and sends \x01A. XPUB receives it and subscribes that peer to B
     instead. XPUB sends A, B.
+
+    Sockets: XPUB, XSUB over inproc.
 
     Source: libzmq tests/test_xpub_manual.cpp: test_basic.
     """
@@ -107,6 +116,8 @@ def c412(stage):
     subscribe to 1; each time XPUB reads +1, subscribes 1, XSUB sends +1. PUB sends [1,X]; forwarded; both SUBs get
     it. Both SUBs close; XPUB reads two removals, unsubscribes each time, XSUB sends -1 each time; settle. PUB sends
     [1,X] again: does XSUB get it?
+
+    Sockets: PUB, XSUB, XPUB, SUBx2 over tcp.
 
     Source: libzmq tests/test_xpub_manual.cpp: test_xpub_proxy_unsubscribe_on_disconnect.
     """
@@ -173,6 +184,8 @@ def c414(stage):
     """XPUB (manual) binds. XSUB connects, sends +A, XPUB reads it and maps to XA, sends XA, XB; XSUB drains and
     closes; XPUB reads, then unsubscribes XA. A new XSUB connects, sends +B, mapped to XB; XPUB sends XA, XB.
 
+    Sockets: XPUB, XSUB over tcp.
+
     Source: libzmq tests/test_xpub_manual.cpp: test_unsubscribe_cleanup.
     """
     return _manual_cleanup(stage, "XPUB_MANUAL")
@@ -193,6 +206,8 @@ def c416(stage):
     r"""XPUB binds, XSUB connects; ONLY_FIRST_SUBSCRIBE=1 on both. XSUB sends [ABC,\x00BC], [ABC,\x01BC],
     [\x01BC,\x01CD]. All frames XPUB receives, in order.
 
+    Sockets: XPUB, XSUB over inproc.
+
     Source: libzmq tests/test_xpub_manual.cpp: test_user_message_multi.
     """
     return _user_multi(stage, True)
@@ -202,6 +217,8 @@ def c416(stage):
 def c418(stage):
     """XPUB (XPUB_MANUAL_LAST_VALUE=1, SNDHWM=2000) binds, SUBs 0 and 1 connect. 0 subscribes A; XPUB reads,
     subscribes A, sends A; 0 receives. 1 subscribes A; XPUB reads, subscribes A, sends A; 1 and 0 receive.
+
+    Sockets: XPUB, SUBx2 over inproc.
 
     Source: libzmq tests/test_xpub_manual_last_value.cpp: test_manual_last_value.
 
@@ -230,6 +247,8 @@ def c420(stage):
     """XPUB binds, sets XPUB_WELCOME_MSG=W. SUB with subscription W connects; XPUB reads; SUB receives. A second SUB
     subscribed to Z connects, settle, receives.
 
+    Sockets: XPUB, SUB over inproc.
+
     Source: libzmq tests/test_xpub_welcome_msg.cpp: test.
     """
     zmq = stage.zmq
@@ -250,6 +269,8 @@ def c420(stage):
 def c421(stage):
     """XPUB (XPUB_VERBOSER=1) binds, XSUB connects. XSUB sends -A, +A, +A, -A, -A; XPUB reads after each.
 
+    Sockets: XPUB, XSUB over inproc.
+
     Source: libzmq tests/test_xsub_verbose.cpp: test_xsub_verbose_unsubscribe (first part; the
     XSUB_VERBOSE_UNSUBSCRIBE option itself is draft).
     """
@@ -266,6 +287,8 @@ def c421(stage):
 def c422(stage):
     """PUB binds; SUB 1 (prefix1) and SUB 2 (p2) connect, settle. PUB sends prefix1, p2. Then INVERT_MATCHING=1 on all
     three; PUB sends prefix1, p2.
+
+    Sockets: PUB, SUBx2 over inproc.
 
     Source: libzmq tests/test_pub_invert_matching.cpp: test.
     """
@@ -290,6 +313,8 @@ def c422(stage):
 def c423(stage):
     """PUB binds, SUB connects. TOPICS_COUNT of SUB and PUB after: subscribing t1, t2, t3; unsubscribing t3;
     unsubscribing t1 and t2.
+
+    Sockets: PUB, SUB over inproc.
 
     Source: libzmq tests/test_pubsub_topics_count.cpp: test_independent_topic_prefixes.
     """
@@ -317,6 +342,8 @@ def c423(stage):
 def c426(stage):
     """XPUB binds; SUB has subscription foo, not connected. Rounds: publish [foo,'this is foo!'] at the end of each.
     After 2 rounds SUB connects; after 3 more it disconnects; 3 more rounds. XPUB's messages and SUB's count.
+
+    Sockets: XPUB, SUB over inproc.
 
     Source: libzmq tests/test_disconnect_inproc.cpp: test_disconnect_inproc.
     """
@@ -350,6 +377,8 @@ def c427(stage):
     """PUB binds, SUB connects, subscribes A twice, settle. PUB sends A1; SUB drains, unsubscribes A, settle. PUB
     sends A2; SUB drains, unsubscribes A, settle. PUB sends A3; SUB drains.
 
+    Sockets: PUB, SUB over tcp.
+
     Source: RFC 37 'Subscribing to A and A counts as two subscriptions, and would require two CANCEL commands to
     undo'.
     """
@@ -371,6 +400,8 @@ def c427(stage):
 def c428(stage):
     """PUB binds, SUB connects with A, '' and AB, settle. PUB sends ABC, B. SUB unsubscribes '', settle; PUB sends
     ABC, B. SUB unsubscribes A and AB, settle; PUB sends ABC.
+
+    Sockets: PUB, SUB over tcp.
 
     Source: RFC 37 'Subscriptions SHALL be additive ... subscribing to A and "" is the same as subscribing to ""
     alone'; RFC 23 'not more than once'.
@@ -395,6 +426,8 @@ def c428(stage):
 def c430(stage):
     """PUB binds without any subscriber and sends (blocking) 0..9; then SUB (all) connects, settle; PUB sends 10..14.
 
+    Sockets: PUB, SUB over tcp.
+
     Source: RFC 29 PUB 'SHALL NOT block on sending'; libzmq tests/test_hwm_pubsub.cpp.
 
     A late joiner sees only what is published after its subscription has arrived.
@@ -416,6 +449,8 @@ def c432(stage):
     r"""PUB binds; SUB with subscriptions \x00\xff and 'a\x00' connects, settle. PUB sends \x00\xff\x01, \x00,
     'a\x00b', 'ab', '\xff\x00', [\x00\xff, '', \x00].
 
+    Sockets: PUB, SUB over tcp.
+
     Source: RFC 29 PUB 'binary comparison'; 'SHALL not modify outgoing messages'.
     """
     zmq = stage.zmq
@@ -431,6 +466,8 @@ def c432(stage):
 @case("C434", {"order": ["p0", "q0", "p1", "q1", "p2", "q2", "p3", "q3"]})
 def c434(stage):
     """SUB (all) binds; PUBs P and Q connect, settle. P sends p0..p3, then Q sends q0..q3; settle; SUB drains.
+
+    Sockets: SUB, PUBx2 over inproc.
 
     Source: RFC 29 SUB 'SHALL receive incoming messages from its publishers using a fair-queuing strategy'.
 
@@ -455,6 +492,8 @@ def c434(stage):
 def c436(stage):
     """PUB binds; SUB (all) connects, settle; PUB sends 0,1; SUB drains and disconnects, settle; PUB sends 2,3; SUB
     connects again, settle; PUB sends 4,5; SUB drains.
+
+    Sockets: PUB, SUB over tcp.
 
     Source: RFC 29 PUB 'If this subscriber disconnects, the PUB socket SHALL destroy its queue and SHALL discard any
     messages it contains'.
@@ -481,6 +520,8 @@ def c437(stage):
     """PUB connects to a port nobody listens on, sends 0..4. SUB (all) binds the port, settle 500 ms. PUB sends 5, 6;
     SUB drains.
 
+    Sockets: PUB, SUB over tcp.
+
     Source: RFC 29 PUB 'SHALL create a queue when initiating an outgoing connection to a subscriber, and SHALL
     maintain the queue whether or not the connection is established'.
 
@@ -505,6 +546,8 @@ def c437(stage):
 def c439(stage):
     r"""PUB binds, XSUB connects, sends \x01A, settle; PUB sends A1, B1. XSUB sends \x00A, settle; PUB sends A2.
 
+    Sockets: PUB, XSUB over tcp.
+
     Source: RFC 29 XSUB 'SHALL accept subscription commands from its calling application'.
     """
     zmq = stage.zmq
@@ -523,6 +566,8 @@ def c439(stage):
 @case("C441", {"p": ["\\x01A", "hello"], "q": ["\\x01A", "hello"]})
 def c441(stage):
     r"""Two XPUBs bind, XSUB connects to both, settle; XSUB sends \x01A and the user message hello; both XPUBs drain.
+
+    Sockets: XSUB, XPUBx2 over tcp.
 
     Source: RFC 29 XSUB 'SHALL send all messages to all connected publishers'.
     """
@@ -549,6 +594,8 @@ def c443(stage):
     """SUB has subscriptions A, B, A before any connection. XPUB P binds, SUB connects, settle; P reads. XPUB Q binds,
     SUB connects to it too, settle; Q reads. SUB unsubscribes B, settle; both read.
 
+    Sockets: XPUB, SUB, XPUB over tcp.
+
     Source: RFC 37 subscriptions belong to the socket and are sent on each connection.
     """
     zmq = stage.zmq
@@ -571,6 +618,8 @@ def c443(stage):
 def c445(stage):
     r"""PUB binds, XSUB connects, sends the user message hello and \x01A, settle; PUB sends A1.
 
+    Sockets: PUB, XSUB over tcp.
+
     Source: RFC 29 PUB 'SHALL silently discard any messages that subscribers send it'.
     """
     zmq = stage.zmq
@@ -587,6 +636,8 @@ def c445(stage):
 def c447(stage):
     """PUBs P and Q bind, SUB (all) connects to both, settle. P sends p0..p99, Q sends q0..q99 interleaved; SUB
     drains.
+
+    Sockets: SUB, PUBx2 over tcp.
 
     Source: RFC 29 SUB with several publishers; order between two peers (RFC 23).
     """
@@ -625,6 +676,8 @@ def c449(stage):
     """PUB binds, SUB connects with A and B, settle. PUB sends A1, A2, B1, A3; 300 ms pass in which SUB is neither
     polled nor read, so all four wait in its queue. SUB unsubscribes A, then drains.
 
+    Sockets: PUB, SUB over inproc.
+
     Source: RFC 29 SUB 'MAY, depending on the transport, filter messages according to subscriptions'.
 
     SUB filters again when the application receives, by the subscriptions of that moment. (Had SUB been polled before,
@@ -637,6 +690,8 @@ def c449(stage):
 def c452(stage):
     """SUB (all) binds, PUB connects; for 500 ms SUB's application makes no call on it. PUB sends one. Then settle
     (SUB is polled); PUB sends two; SUB drains.
+
+    Sockets: SUB, PUB over tcp.
 
     Source: pyzmq tests/test_monqueue.py (build_device: the SUB must be called once 'to ensure no dropped monitor
     messages'); RFC 37 SUBSCRIBE.

@@ -10,6 +10,8 @@ def c771(stage):
     """PAIR binds, PAIR connects, settle: poll state of both (1 readable, 2 writable); both send, settle: state; both
     receive: state.
 
+    Sockets: PAIR, PAIR over tcp.
+
     Source: pyzmq tests/test_poll.py: test_pair.
     """
     zmq = stage.zmq
@@ -32,6 +34,8 @@ def c771(stage):
 def c773(stage):
     """PUB binds, SUB (topic A) connects, settle. Poll states [PUB, SUB] at start; after B1 was published and settled;
     after A1; after SUB received.
+
+    Sockets: PUB, SUB over tcp.
 
     Source: pyzmq tests/test_poll.py: test_pubsub.
     """
@@ -68,6 +72,8 @@ def c773(stage):
 def c775(stage):
     """Is a fresh socket without any peer writable?
 
+    Sockets: PUB, XPUB, ROUTER, PUSH, DEALER, REQ, PAIR.
+
     Source: RFC 28 ROUTER / RFC 29 PUB, XPUB 'SHALL NOT block on sending'.
     """
     zmq = stage.zmq
@@ -81,6 +87,8 @@ def c775(stage):
 def c778(stage):
     """DEALER connects to a port nobody listens on: writable? Another DEALER with IMMEDIATE=1 does the same: writable?
     A DEALER binds the port, settle 500 ms: both writable?
+
+    Sockets: DEALER, DEALER over tcp.
 
     Source: RFC 28 DEALER/REQ availability with polling.
     """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tests.both.stage import numbers, text
+
 from .cases import case
-from .stage import numbers, text
 
 
 def _round_robin(stage, transport, n=5):
@@ -26,6 +27,8 @@ def _round_robin(stage, transport, n=5):
 def c101(stage):
     """PUSH binds, five PULLs connect, settle. PUSH sends ABC five times, then DEF five times. All drain.
 
+    Sockets: PUSH, PULLx5 over inproc.
+
     Source: libzmq tests/test_spec_pushpull.cpp: push_round_robin_out; RFC 30 PUSH 'SHALL route outgoing messages to
     available peers using a round-robin strategy'.
     """
@@ -35,6 +38,8 @@ def c101(stage):
 @case("C103", {"each": [["ABC", "DEF"], ["ABC", "DEF"], ["ABC", "DEF"], ["ABC", "DEF"], ["ABC", "DEF"]]})
 def c103(stage):
     """PUSH binds, five PULLs connect, settle. PUSH sends ABC five times, then DEF five times. All drain.
+
+    Sockets: PUSH, PULLx5 over ipc.
 
     Source: libzmq tests/test_spec_pushpull.cpp: push_round_robin_out; RFC 30 PUSH 'SHALL route outgoing messages to
     available peers using a round-robin strategy'.
@@ -63,6 +68,8 @@ def _fair_in(stage, transport, n=5):
 @case("C105", {"first_round": ["0:1", "1:1", "2:1", "3:1", "4:1"], "second_round": ["0:2", "1:2", "2:2", "3:2", "4:2"]})
 def c105(stage):
     """PULL binds, five PUSHes connect, settle. Each PUSH i sends i:1 and i:2; settle; PULL drains.
+
+    Sockets: PULL, PUSHx5 over tcp.
 
     Source: libzmq tests/test_spec_pushpull.cpp: pull_fair_queue_in; RFC 30 PULL 'fair-queuing strategy'.
 
@@ -112,6 +119,8 @@ def _destroy_queue(stage, transport):
 def c107(stage):
     """PUSH (SNDHWM=1) binds, PULL (RCVHWM=1) connects. PUSH sends ABC and DEF, unread. PULL disconnects, settle. PULL
     receives; PUSH nb-sends. PULL connects again, settle, receives; PUSH nb-sends new; PULL receives.
+
+    Sockets: PUSH, PULL over inproc.
 
     Source: libzmq tests/test_spec_pushpull.cpp: destroy_queue_on_disconnect (disabled there: 'until libzmq does this
     properly'); RFC 30 'If this peer disconnects ... SHALL destroy its queue and SHALL discard any messages it
@@ -164,6 +173,8 @@ def c110(stage):
     [2,2,4MiB] are sent unread, PULL disconnects, settle, connects, and at once PUSH sends the 4-frame [3,3,4MiB,3b]
     frame by frame (big frame non-blocking, whole message again if refused), settle, then [5,5,4MiB]. PULL drains.
 
+    Sockets: PUSH, PULL over inproc.
+
     Source: libzmq tests/test_spec_pushpull.cpp: push_multipart_atomic_drop_non_block.
 
     Whether message 3 survives depends on timing; a message in parts or with a frame missing must never appear. (4 MiB
@@ -178,6 +189,8 @@ def c112(stage):
     [2,2,4MiB] are sent unread, PULL disconnects, settle, connects, and at once PUSH sends the 4-frame [3,3,4MiB,3b]
     frame by frame (big frame non-blocking, whole message again if refused), settle, then [5,5,4MiB]. PULL drains.
 
+    Sockets: PUSH, PULL over tcp.
+
     Source: libzmq tests/test_spec_pushpull.cpp: push_multipart_atomic_drop_non_block.
 
     Whether message 3 survives depends on timing; a message in parts or with a frame missing must never appear. (4 MiB
@@ -189,6 +202,8 @@ def c112(stage):
 @case("C113", {"push_recv": "ENOTSUP", "pull_send": "ENOTSUP"})
 def c113(stage):
     """PULL binds, PUSH connects. nb-recv on PUSH; nb-send on PULL.
+
+    Sockets: PUSH, PULL over inproc.
 
     Source: RFC 30 PUSH 'SHALL only send messages', PULL 'SHALL only receive'.
     """
@@ -203,6 +218,8 @@ def c113(stage):
 @case("C115", {"p": 4, "q": 4, "r": 2})
 def c115(stage):
     """PUSH binds; P, Q connect, settle. PUSH sends 4. R connects, settle. PUSH sends 6. All drain.
+
+    Sockets: PUSH, PULLx3 over tcp.
 
     Source: RFC 30 'scalable in that nodes can join at any time'; round-robin clause.
     """
@@ -226,6 +243,8 @@ def c115(stage):
 def c117(stage):
     """PULL binds, PUSH connects; PUSH sends 0..4999 (blocking) while PULL receives in another thread of control.
 
+    Sockets: PUSH, PULL over tcp.
+
     Source: RFC 23 'All messages between two immediate peers SHALL be delivered in order' / 'SHALL NOT be delivered
     more than once'.
     """
@@ -247,6 +266,8 @@ def c117(stage):
 @case("C119", {"accepted": 10, "received": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]})
 def c119(stage):
     """PUSH (SNDHWM=10) connects to a port nobody listens on. fill. Then PULL binds that port; drain.
+
+    Sockets: PUSH, PULL over tcp.
 
     Source: RFC 30 PUSH 'SHALL create this queue when initiating an outgoing connection ... and SHALL maintain the
     queue whether or not the connection is established'.
@@ -278,6 +299,8 @@ def _unread_after_close(stage, transport):
 def c120(stage):
     """PULL binds, PUSH connects, sends 0..4, settle (all have arrived), PUSH closes, settle. Only now PULL drains.
 
+    Sockets: PUSH, PULL over tcp.
+
     Source: RFC 30 PULL 'If this peer disconnects, the PULL socket SHALL destroy its queue and SHALL discard any
     messages it contains'.
 
@@ -289,6 +312,8 @@ def c120(stage):
 @case("C125", {"frames": ["p", "1", "q", "1", "p", "2", "q", "2"]})
 def c125(stage):
     """PULL binds; P, Q connect. P sends [p,1], [p,2]; Q sends [q,1], [q,2]; settle; PULL receives frame by frame.
+
+    Sockets: PULL, PUSHx2 over inproc.
 
     Source: RFC 23 atomic messages; RFC 30 fair-queuing.
 
@@ -314,6 +339,8 @@ def c127(stage):
     """PUSH binds, PULL connects, one message passes. PULL disconnects; nb-send on PUSH, nb-recv on PULL. Then in a
     fresh pair: PUSH binds, PULL connects, a message passes, PULL disconnects, PUSH unbinds, PULL connects to the name
     again: nb-send, nb-recv.
+
+    Sockets: PUSH, PULL over inproc.
 
     Source: pyzmq tests/test_socket.py: test_connectbind_context_managers.
     """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tests.both.stage import text
+
 from .cases import case
-from .stage import text
 
 
 def _dealer_rr(stage, transport):
@@ -24,6 +25,8 @@ def _dealer_rr(stage, transport):
 @case("C302", {"each": [[["ABC"]], [["ABC"]], [["ABC"]], [["ABC"]], [["ABC"]]]})
 def c302(stage):
     """DEALER binds, five REPs connect, settle. DEALER sends ['',ABC] five times; every REP receives.
+
+    Sockets: DEALER, REPx5 over tcp.
 
     Source: libzmq tests/test_spec_dealer.cpp: test_round_robin_out; RFC 28 DEALER round-robin.
     """
@@ -64,6 +67,8 @@ def c304(stage):
     """DEALER R binds, five DEALERs connect. The first sends A twice (each received at once). Then all five send their
     first, then all their second message; settle; R drains.
 
+    Sockets: DEALER, DEALERx5 over tcp.
+
     Source: libzmq tests/test_spec_dealer.cpp: test_fair_queue_in.
     """
     return _dealer_fair(stage, "tcp")
@@ -92,6 +97,8 @@ def _dealer_destroy(stage, transport):
 def c305(stage):
     """DEALER A binds, DEALER B connects. A sends ABC, B sends DEF (both have arrived, unread). B disconnects, settle.
     A nb-sends, nb-recvs. B connects again, settle; both nb-recv.
+
+    Sockets: DEALER, DEALER over inproc.
 
     Source: libzmq tests/test_spec_dealer.cpp: test_destroy_queue_on_disconnect (disabled there); RFC 28 DEALER 'If
     this peer disconnects ... SHALL destroy its double queue and SHALL discard any messages it contains'.
@@ -134,6 +141,8 @@ def _router_fair(stage, transport):
 def c308(stage):
     """ROUTER binds, DEALERs with identities A..E connect, settle. A sends M twice (each received at once). Then every
     DEALER sends M and N; 300 ms without any call on ROUTER; ROUTER drains.
+
+    Sockets: ROUTER, DEALERx5 over inproc.
 
     Source: libzmq tests/test_spec_router.cpp: test_fair_queue_in; RFC 28 ROUTER 'SHALL prefix each incoming message
     with a frame containing the identity'.
@@ -186,6 +195,8 @@ def c310(stage):
     """ROUTER A (mandatory) binds, DEALER B (identity B) connects, settle. A sends [B,ABC], B sends DEF (both unread).
     B disconnects, settle. A nb-sends to B, nb-recvs. B connects again, settle; both nb-recv.
 
+    Sockets: ROUTER, DEALER over inproc.
+
     Source: libzmq tests/test_spec_router.cpp: test_destroy_queue_on_disconnect (disabled there); RFC 28 ROUTER same
     clause.
 
@@ -198,6 +209,8 @@ def c310(stage):
 def c312(stage):
     """ROUTER binds; nb-sends [UNKNOWN,DATA]; sets ROUTER_MANDATORY=1; nb-sends it again. DEALER X connects, says
     Hello, ROUTER receives, nb-sends [X,Hello]; DEALER receives.
+
+    Sockets: ROUTER, DEALER over tcp.
 
     Source: libzmq tests/test_router_mandatory.cpp: test_basic.
     """
@@ -223,6 +236,8 @@ def c312(stage):
 def c314(stage):
     """ROUTER S binds; ROUTER C (identity X, PROBE_ROUTER=1) connects and sends nothing. S receives; S sends
     [X,Hello]; C receives.
+
+    Sockets: ROUTER, ROUTER over tcp.
 
     Source: libzmq tests/test_probe_router.cpp: test_probe_router_router.
     """
@@ -259,6 +274,8 @@ def c318(stage):
     """ROUTER B binds. ROUTER C sets CONNECT_ROUTING_ID=conn1 and connects (no identities set). C at once sends
     [conn1,'hi 1']; B receives [id,'hi 1'], answers [id,ok]; C receives.
 
+    Sockets: ROUTER, ROUTER over tcp.
+
     Source: libzmq tests/test_connect_rid.cpp: test_router_2_router_unnamed.
 
     The connecting side's local name wins over the peer's identity.
@@ -270,6 +287,8 @@ def c318(stage):
 def c320(stage):
     """ROUTERs X and Z (identities X, Z) bind; ROUTER Y (identity Y) connects to X naming it X, sends [X,'hi 1'],
     which arrives unread. X connects to Z naming it Z and sends [Z,'hi 1'] at once. Z and Y receive.
+
+    Sockets: ROUTERx3 over tcp.
 
     Source: libzmq tests/test_connect_rid.cpp: test_router_2_router_while_receiving.
     """
@@ -292,6 +311,8 @@ def c320(stage):
 @case("C322", {"messages": 10, "distinct_ids": 10, "lengths": [5], "first_bytes": [0]})
 def c322(stage):
     """ROUTER binds, ten DEALERs without identity connect, each sends one message.
+
+    Sockets: ROUTER, DEALERx10 over tcp.
 
     Source: RFC 28 ROUTER 'SHALL identify each double queue using a unique identity'; RFC 37 'identities starting with
     a zero octet are reserved for implementations' internal use'.
@@ -320,6 +341,8 @@ def c322(stage):
 def c323(stage):
     """Set ROUTING_ID to: empty, 1 byte, 255 bytes, 256 bytes, a zero byte followed by 'ab'.
 
+    Sockets: DEALER.
+
     Source: RFC 37 'The first octet of the Identity SHALL NOT be zero'; 'identity = 0*255OCTET'.
 
     The real library refuses the empty one and lets a leading zero pass.
@@ -337,6 +360,8 @@ def c323(stage):
 def c325(stage):
     """ROUTER binds, DEALER X connects, sends [a,'',b]; ROUTER receives and sends it back unchanged; DEALER receives.
 
+    Sockets: ROUTER, DEALER over tcp.
+
     Source: RFC 28 ROUTER 'SHALL remove the first frame from each outgoing message' / 'SHALL prefix each incoming
     message'.
     """
@@ -352,6 +377,8 @@ def c325(stage):
 def c327(stage):
     """ROUTER (mandatory, no CONNECT_ROUTING_ID) connects to a port nobody listens on and nb-sends [D,one]. DEALER
     with identity D binds the port, settle 500 ms; ROUTER nb-sends [D,two]; DEALER receives.
+
+    Sockets: ROUTER, DEALER over tcp.
 
     Source: RFC 28 ROUTER (same clause), RFC 37 Identity in READY.
 
@@ -374,6 +401,8 @@ def c327(stage):
 def c329(stage):
     """ROUTER binds, REQ with identity A connects and sends q; ROUTER receives, answers [A,'',r]; REQ receives.
 
+    Sockets: ROUTER, REQ over tcp.
+
     Source: RFC 28 ROUTER 'SHALL accept REQ peers'; RFC 37 Identity property.
     """
     zmq = stage.zmq
@@ -388,6 +417,8 @@ def c329(stage):
 def c331(stage):
     """DEALER connects to a port nobody listens on, sends foobar, baz, buzz; another DEALER binds the port and
     receives.
+
+    Sockets: DEALER, DEALER over tcp.
 
     Source: libzmq tests/test_bind_after_connect_tcp.cpp: test_x; RFC 28 DEALER queue for an outgoing connection.
     """
@@ -408,6 +439,8 @@ def c333(stage):
     """ROUTER (mandatory) binds, DEALER X connects and says hi. ROUTER nb-sends the single frame [X]; then [X,ok];
     DEALER drains.
 
+    Sockets: ROUTER, DEALER over inproc.
+
     Source: libzmq tests/test_invalid_rep.cpp (ROUTER side: a prefix with no body).
 
     An identity without a body is swallowed, even with mandatory on.
@@ -425,6 +458,8 @@ def c333(stage):
 def c335(stage):
     """ROUTER binds, DEALER connects, sends one frame; ROUTER reads the id frame (more?), the body (more?), then
     bounces both frames back.
+
+    Sockets: ROUTER, DEALER over tcp.
 
     Source: pyzmq tests/test_multipart.py: test_router_dealer; tests/test_socket.py: test_custom_serialize.
     """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tests.both.stage import numbers, text
+
 from .cases import case
-from .stage import numbers, text
 
 
 def _pair_rt(stage, transport):
@@ -19,6 +20,8 @@ def _pair_rt(stage, transport):
 def c502(stage):
     """PAIR binds, PAIR connects; [x,y] there and back.
 
+    Sockets: PAIR, PAIR over tcp.
+
     Source: libzmq tests/test_pair_tcp.cpp; pyzmq tests/test_pair.py: test_basic.
     """
     return _pair_rt(stage, "tcp")
@@ -27,6 +30,8 @@ def c502(stage):
 @case("C504", {"a": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], "b": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]})
 def c504(stage):
     """PAIR A binds, B connects. A sends bodies of 0..9 spaces, B the same; then A drains, B drains.
+
+    Sockets: PAIR, PAIR over tcp.
 
     Source: pyzmq tests/test_pair.py: test_multiple.
     """
@@ -57,6 +62,8 @@ def c506(stage):
     """PAIR A binds, B connects, then C connects, settle. B sends 'from b', C nb-sends 'from c' (result not looked
     at), settle; A drains; A sends 'to peer'; B and C receive.
 
+    Sockets: PAIRx3 over tcp.
+
     Source: RFC 31 'MAY be connected to at most one PAIR peers'.
 
     The second peer is turned away; the first is not disturbed.
@@ -68,6 +75,8 @@ def c506(stage):
 def c508(stage):
     """Once with bind first, once with connect and send first: PAIR C connects, sends foobar; PAIR B (bound before or
     after) receives.
+
+    Sockets: PAIR, PAIR over inproc.
 
     Source: libzmq tests/test_inproc_connect.cpp: test_bind_before_connect, test_connect_before_bind.
     """
@@ -89,6 +98,8 @@ def c508(stage):
 @case("C510", {"received": [0, 1, 2]})
 def c510(stage):
     """PAIR C connects to a port nobody listens on, sends 0,1,2. PAIR B binds the port and drains.
+
+    Sockets: PAIR, PAIR over tcp.
 
     Source: RFC 31 'SHALL create a double queue when initiating an outgoing connection ... and SHALL maintain [it]
     whether or not the connection is established'.

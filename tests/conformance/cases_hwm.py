@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from tests.both.stage import numbers, text
+
 from .cases import case
-from .stage import numbers, text
 
 
 @case("C001", {"accepted": 2000, "received": 2000})
 def c001(stage):
     """PULL binds, PUSH connects, all default (SNDHWM=RCVHWM=1000). fill PUSH while nobody reads; then drain PULL.
+
+    Sockets: PUSH, PULL over inproc.
 
     Source: libzmq tests/test_hwm.cpp: test_defaults.
     """
@@ -42,6 +45,8 @@ def c003(stage):
     """PUSH SNDHWM=0, PULL RCVHWM=0 (0 = no limit). PUSH connects, then PULL binds (both before any send). fill PUSH,
     at most 10000 messages, nobody reads; drain PULL; then one more nb-send.
 
+    Sockets: PUSH, PULL over inproc.
+
     Source: libzmq tests/test_hwm.cpp: test_infinite_both_inproc_connect_first.
     """
     return _hwm_count(stage, 0, 0, False)
@@ -51,6 +56,8 @@ def c003(stage):
 def c005(stage):
     """PUSH SNDHWM=1, PULL RCVHWM=0 (0 = no limit). PUSH connects, then PULL binds (both before any send). fill PUSH,
     at most 10000 messages, nobody reads; drain PULL; then one more nb-send.
+
+    Sockets: PUSH, PULL over inproc.
 
     Source: libzmq tests/test_hwm.cpp: test_infinite_receive_inproc_connect_first.
     """
@@ -62,6 +69,8 @@ def c007(stage):
     """PUSH SNDHWM=0, PULL RCVHWM=1 (0 = no limit). PUSH connects, then PULL binds (both before any send). fill PUSH,
     at most 10000 messages, nobody reads; drain PULL; then one more nb-send.
 
+    Sockets: PUSH, PULL over inproc.
+
     Source: libzmq tests/test_hwm.cpp: test_infinite_send_inproc_connect_first.
     """
     return _hwm_count(stage, 0, 1, False)
@@ -72,6 +81,8 @@ def c009(stage):
     """PUSH SNDHWM=1, PULL RCVHWM=1 (0 = no limit). PUSH connects, then PULL binds (both before any send). fill PUSH,
     at most 10000 messages, nobody reads; drain PULL; then one more nb-send.
 
+    Sockets: PUSH, PULL over inproc.
+
     Source: libzmq tests/test_hwm.cpp: test_finite_both_connect_first.
     """
     return _hwm_count(stage, 1, 1, False)
@@ -80,6 +91,8 @@ def c009(stage):
 @case("C011", {"accepted": 0, "received": 0})
 def c011(stage):
     """PUSH (SNDHWM=1) binds, no peer; fill; close PUSH. Then PULL connects to the name and drains.
+
+    Sockets: PUSH, PULL over inproc.
 
     Source: libzmq tests/test_hwm.cpp: test_inproc_bind_and_close_first.
 
@@ -99,6 +112,8 @@ def c011(stage):
 def c013(stage):
     """PULL (RCVHWM=1) connects, PUSH (SNDHWM=1) binds. With the connection up, PUSH sets SNDHWM=5; then fill; nobody
     reads.
+
+    Sockets: PUSH, PULL over inproc.
 
     Source: libzmq tests/test_sockopt_hwm.cpp: test_change_after_connected.
 
@@ -121,6 +136,8 @@ def c013(stage):
 def c014(stage):
     """PUSH (SNDHWM=100) binds, PULL (RCVHWM=1) connects. fill with numbered messages; set SNDHWM=70; drain PULL;
     settle; fill again.
+
+    Sockets: PUSH, PULL over inproc.
 
     Source: libzmq tests/test_sockopt_hwm.cpp: test_decrease_when_full.
 
@@ -145,6 +162,8 @@ def c014(stage):
 def c016(stage):
     """A (DEALER, SNDHWM=RCVHWM=2) binds, B (same) connects. fill A; then fill B; nobody reads.
 
+    Sockets: DEALER, DEALER over inproc.
+
     Source: RFC 28 DEALER 'SHALL maintain a double queue ... independently'.
     """
     zmq = stage.zmq
@@ -157,6 +176,8 @@ def c016(stage):
 def c018(stage):
     """ROUTER (SNDHWM=1, not mandatory) binds, DEALER 'X' (RCVHWM=1) connects and says hello, ROUTER reads it. ROUTER
     nb-sends m0..m9 to X without X reading; then X drains.
+
+    Sockets: ROUTER, DEALER over inproc.
 
     Source: RFC 28 ROUTER 'SHALL either silently drop the message, or return an error, depending on configuration, if
     the queue ... is full'.
@@ -175,6 +196,8 @@ def c018(stage):
 def c021(stage):
     """PUB (SNDHWM=5) binds, SUB (RCVHWM=5, subscribed to all) connects, settle. PUB nb-sends 0..99, SUB not reading;
     then SUB drains.
+
+    Sockets: PUB, SUB over inproc.
 
     Source: RFC 29 PUB 'SHALL silently drop the message if the queue for a subscriber is full' / 'SHALL NOT block on
     sending'.
@@ -206,6 +229,8 @@ def c023(stage):
     """XPUB binds, SUB connects, XPUB then sets SNDHWM=100, SUB subscribes to all, XPUB reads the subscription. XPUB
     nb-sends 100 messages, SUB reads only afterwards.
 
+    Sockets: XPUB, SUB over tcp.
+
     Source: libzmq tests/test_hwm_pubsub.cpp: test_defaults_small_tcp.
 
     A publisher that stays within SNDHWM loses nothing.
@@ -217,6 +242,8 @@ def c023(stage):
 def c025(stage):
     """XPUB binds, SUB connects, XPUB then sets SNDHWM=100, SUB subscribes to all, XPUB reads the subscription. XPUB
     nb-sends 100 messages, SUB reads only afterwards.
+
+    Sockets: XPUB, SUB over inproc.
 
     Source: libzmq tests/test_hwm_pubsub.cpp: test_defaults_small_inproc.
 
@@ -261,6 +288,8 @@ def c027(stage):
     """XPUB binds, SUB connects, XPUB sets SNDHWM=2000 and XPUB_NODROP=1, SUB subscribes to all. XPUB nb-sends
     0..5999; at each EAGAIN the SUB reads all it can (10 ms patience) and the send is tried again.
 
+    Sockets: XPUB, SUB over tcp.
+
     Source: libzmq tests/test_hwm_pubsub.cpp: test_blocking_tcp.
 
     That the sender sees EAGAIN at all depends on how fast the I/O thread moves messages to the other side; no loss
@@ -274,6 +303,8 @@ def c028(stage):
     """XPUB binds, SUB connects, XPUB sets SNDHWM=2000 and XPUB_NODROP=1, SUB subscribes to all. XPUB nb-sends
     0..5999; at each EAGAIN the SUB reads all it can (10 ms patience) and the send is tried again.
 
+    Sockets: XPUB, SUB over inproc.
+
     Source: libzmq tests/test_hwm_pubsub.cpp: test_blocking_inproc.
     """
     return _xpub_blocking(stage, "inproc")
@@ -283,6 +314,8 @@ def c028(stage):
 def c031(stage):
     """XPUB (SNDHWM=2000, NODROP=1) binds, SUB (default RCVHWM) connects, subscribes to all, XPUB reads the
     subscription. XPUB sends 1999, SUB drains. Then fill XPUB, SUB drains.
+
+    Sockets: XPUB, SUB over inproc.
 
     Source: libzmq tests/test_xpub_nodrop.cpp: test.
     """
@@ -315,6 +348,8 @@ def c031(stage):
 def c032(stage):
     """XPUB (SNDHWM=2, NODROP=1) binds; slow SUB (RCVHWM=2) and fast SUB (RCVHWM=0, no limit) connect, both take all.
     fill XPUB while neither reads; fast drains; nb-send; slow drains; nb-send.
+
+    Sockets: XPUB, SUB, SUB over inproc.
 
     Source: libzmq tests/test_xpub_nodrop.cpp (with two subscribers).
 
@@ -351,6 +386,8 @@ def c034(stage):
     """PULL (RCVHWM=1) binds, PUSH (SNDHWM=1) connects. fill (2). nb-send a 3-frame message frame by frame: the first
     frame's result. Drain PULL, then send [x,y,z] whole; PULL receives.
 
+    Sockets: PUSH, PULL over inproc.
+
     Source: RFC 30 PUSH 'SHALL NOT discard messages that it cannot queue'; RFC 23 atomic messages.
 
     A refused multipart message is refused at its first frame.
@@ -368,6 +405,8 @@ def c034(stage):
 @case("C036", {"default": [1000, 1000], "after": [100, 100]})
 def c036(stage):
     """Read SNDHWM and RCVHWM of fresh sockets; set both to 100, read again.
+
+    Sockets: PUB, ROUTER, SUB, REQ, DEALER.
 
     Source: pyzmq tests/test_socket.py: test_int_sockopts, test_hwm.
     """
@@ -388,6 +427,8 @@ def c036(stage):
 def c038(stage):
     """PULL (RCVHWM=10) binds, PUSH (SNDHWM=10) connects, settle. Messages of 64 KiB, nobody reads: nb-send, on EAGAIN
     wait 10 ms, until nothing was accepted for 500 ms; then PULL drains.
+
+    Sockets: PUSH, PULL over tcp.
 
     Source: libzmq tests/test_hwm_pubsub.cpp, test_monitor.cpp: test_monitor_versioned_stats (what a TCP path can
     hold).

@@ -11,6 +11,8 @@ from .cases import case
 def c521(stage):
     """PUSH binds, PULL connects, one message passes. PUSH unbinds, settle; nb-send.
 
+    Sockets: PUSH, PULL over tcp.
+
     Source: libzmq tests/test_term_endpoint.cpp: test_send_after_unbind_fails.
 
     unbind() also drops the connections accepted on that endpoint.
@@ -28,6 +30,8 @@ def c521(stage):
 def c523(stage):
     """PUSH binds tcp://127.0.0.1:*, PULL binds an ipc wildcard. Unbind with the wildcard string; unbind with
     LAST_ENDPOINT; the same again.
+
+    Sockets: PUSH, PULL over tcp, ipc.
 
     Source: libzmq tests/test_term_endpoint.cpp: test_unbind_via_last_endpoint, test_wildcard_unbind_fails.
     """
@@ -47,6 +51,8 @@ def c523(stage):
 def c525(stage):
     """ROUTER binds two explicit free ports one after the other; LAST_ENDPOINT after each.
 
+    Sockets: ROUTER over tcp.
+
     Source: libzmq tests/test_last_endpoint.cpp: test_last_endpoint.
     """
     zmq = stage.zmq
@@ -65,6 +71,8 @@ def c527(stage):
     """REP binds 127.0.0.1 with a wildcard port, REQ connects to LAST_ENDPOINT, round trip; REQ disconnects and REP
     unbinds it.
 
+    Sockets: REP, REQ over tcp.
+
     Source: libzmq tests/test_unbind_wildcard.cpp: test_port_wildcard_ipv4_address.
     """
     zmq = stage.zmq
@@ -81,6 +89,8 @@ def c527(stage):
 @case("C529", {"second_bind": "ok", "p1": "EAGAIN", "p2": ["foobar"]})
 def c529(stage):
     """PAIR 1 binds a name and unbinds it; PAIR 2 binds the name; PAIR C connects and sends foobar; both receive.
+
+    Sockets: PAIRx3 over inproc.
 
     Source: libzmq tests/test_inproc_connect.cpp: test_unbind.
     """
@@ -112,6 +122,8 @@ def c533(stage):
     """PULL binds. PUSH (IMMEDIATE=0) connects to a port nobody listens on and to PULL, settle; nb-sends 10; PULL
     drains.
 
+    Sockets: PUSH, PULL over tcp.
+
     Source: libzmq tests/test_immediate.cpp: test_immediate_1.
     """
     return _immediate(stage, 0)
@@ -121,6 +133,8 @@ def c533(stage):
 def c537(stage):
     """PUSH and 20 ROUTERs connect to names nobody binds and are closed (LINGER -1, nothing sent); the context is
     terminated within 2 s.
+
+    Sockets: PUSH, ROUTER over inproc.
 
     Source: libzmq tests/test_inproc_connect.cpp: test_connect_only, test_connect_before_bind_ctx_term.
     """
@@ -138,6 +152,8 @@ def c537(stage):
 def c539(stage):
     """25 names; for each one thread binds a PAIR, sends foobar and closes (LINGER -1), while another connects a PAIR
     and receives, all started together.
+
+    Sockets: PAIR, PAIR over inproc.
 
     Source: libzmq tests/test_inproc_connect.cpp: test_simultaneous_connect_bind_threads.
     """
@@ -171,6 +187,8 @@ def c547(stage):
     """REP binds; REQ connects with an explicit source address tcp://127.0.0.1:S;127.0.0.1:P (S a free port); round
     trip; REQ disconnects that same string.
 
+    Sockets: REQ, REP over tcp.
+
     Source: libzmq tests/test_reqrep_tcp.cpp: test_multi_connect_same_port_ipv4; tests/test_bind_src_address.cpp.
     """
     zmq = stage.zmq
@@ -190,6 +208,8 @@ def c549(stage):
     """A socket of each type (REQ REP DEALER ROUTER PUB SUB XPUB XSUB PUSH PULL PAIR) connects to a port nobody
     listens on.
 
+    Sockets: all types over tcp.
+
     Source: RFC 23 'they connect to an endpoint asynchronously'.
     """
     zmq = stage.zmq
@@ -202,6 +222,8 @@ def c549(stage):
 @case("C612", {"waits": True, "ends": True})
 def c612(stage):
     """A context with one open REQ: terminate it in a thread; still going after 200 ms? REQ closes; ended within 1 s?
+
+    Sockets: REQ.
 
     Source: pyzmq tests/test_context.py: test_term_noclose.
     """
@@ -217,6 +239,8 @@ def c612(stage):
 @case("C614", {"blocky": -1, "not_blocky": 0})
 def c614(stage):
     """LINGER of a fresh socket; with the context option BLOCKY=0, of another.
+
+    Sockets: ROUTER.
 
     Source: libzmq tests/test_ctx_options.cpp: test_ctx_option_blocky.
     """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tests.both.stage import text
+
 from .cases import case
-from .stage import text
 
 
 def _req_format(stage, transport):
@@ -22,6 +23,8 @@ def _req_format(stage, transport):
 @case("C204", {"id_len": 5, "rest": ["", "ABC", "DEF"], "reply": ["GHI"]})
 def c204(stage):
     """REQ binds, ROUTER connects. REQ sends [ABC,DEF]; ROUTER receives; it answers [id,'',GHI]; REQ receives.
+
+    Sockets: REQ, ROUTER over tcp.
 
     Source: libzmq tests/test_spec_req.cpp: test_req_message_format; RFC 28 REQ wire format.
     """
@@ -60,6 +63,8 @@ def c206(stage):
     """REQ (ROUTING_ID A) binds, three mandatory ROUTERs connect (each settled). Three times: REQ sends; the ROUTER
     that got it answers GOOD, the two others send WRONG to A; REQ receives.
 
+    Sockets: REQ, ROUTERx3 over inproc.
+
     Source: libzmq tests/test_spec_req.cpp: test_req_only_listens_to_current_peer (disabled there); RFC 28 REQ 'SHALL
     accept an incoming message only from the last peer that it sent a request to' / 'SHALL discard silently any
     messages received from other peers'.
@@ -83,6 +88,8 @@ def _envelope(stage, transport):
 def c208(stage):
     """REP binds, DEALER connects. DEALER sends ['',A]; REP receives and answers A; DEALER receives. Then the same
     with [X,Y,'',A].
+
+    Sockets: REP, DEALER over inproc.
 
     Source: libzmq tests/test_spec_rep.cpp: test_envelope; RFC 28 REP 'SHALL remove and store the address envelope
     ...'.
@@ -121,6 +128,8 @@ def c210(stage):
     """REP binds, five REQs connect. Two round trips with the first; then all five send their number; REP answers each
     as it comes.
 
+    Sockets: REP, REQx5 over inproc.
+
     Source: libzmq tests/test_spec_rep.cpp: test_fair_queue_in; RFC 28 REP 'SHALL deliver this message back to the
     originating peer'.
 
@@ -133,6 +142,8 @@ def c210(stage):
 def c212(stage):
     """REQ binds, REP connects, settle. nb-recv on REQ before any send; nb-send on REP before any receive; then a
     normal round trip.
+
+    Sockets: REQ, REP over tcp.
 
     Source: pyzmq tests/test_reqrep.py: test_bad_send_recv.
     """
@@ -149,6 +160,8 @@ def c212(stage):
 def c214(stage):
     """ROUTER binds, REQ (REQ_CORRELATE=1) connects, sends [ABC,DEF]. ROUTER receives; answers [id, wrong request id,
     '', DATA], then [id, right request id, '', GHI]. REQ receives.
+
+    Sockets: REQ, ROUTER over tcp.
 
     Source: libzmq tests/test_req_correlate.cpp: test_req_correlate.
     """
@@ -210,6 +223,8 @@ def c215(stage):
     answered), sends [C,D] (next REP). The first REP answers WRONG, the second OK; REQ receives. Then [E] is answered
     [F,G]. `events` is REQ's poll state before and after the first request (2 = writable).
 
+    Sockets: REQ, REPx5 over tcp.
+
     Source: libzmq tests/test_req_relaxed.cpp: test_case_1.
     """
     return _Relaxed(stage).overtake()
@@ -219,6 +234,8 @@ def c215(stage):
 def c216(stage):
     """After C215: REQ sends H, REP 3 answers BAD and the answer has arrived at REQ unread; REQ sends I, REP 4 answers
     GOOD; REQ receives.
+
+    Sockets: REQ, REPx5 over tcp.
 
     Source: libzmq tests/test_req_relaxed.cpp: test_case_2.
     """
@@ -236,6 +253,8 @@ def c216(stage):
 def c218(stage):
     """REQ (relaxed, correlate) connects to a port nobody listens on, sends DISCARD, then ANSWER. ROUTER binds the
     port, echoes both messages in order. REQ receives.
+
+    Sockets: REQ, ROUTER over tcp.
 
     Source: libzmq tests/test_req_relaxed.cpp: test_case_4.
     """
@@ -259,6 +278,8 @@ def c218(stage):
 def c220(stage):
     """ROUTER binds, REQ connects, sends r. ROUTER receives [id,'',r]; sends the single frame [id] (no body), then
     [id,'',b]. REQ receives.
+
+    Sockets: ROUTER, REQ over inproc.
 
     Source: libzmq tests/test_invalid_rep.cpp: test_invalid_rep.
     """
@@ -287,6 +308,8 @@ def c221(stage):
     """ROUTER binds, REQ connects, sends q. ROUTER answers [id,bad] (no empty delimiter), later [id,'',good]. REQ
     receives.
 
+    Sockets: ROUTER, REQ over inproc.
+
     Source: RFC 28 REQ wire format (delimiter); libzmq tests/test_invalid_rep.cpp.
 
     On inproc the malformed answer is skipped.
@@ -297,6 +320,8 @@ def c221(stage):
 @case("C222", {"reply": "EAGAIN"}, claimed={"reply": ["good"]})
 def c222(stage):
     """As C221 over tcp.
+
+    Sockets: ROUTER, REQ over tcp.
 
     Source: RFC 28 REQ wire format (delimiter); libzmq tests/test_invalid_rep.cpp.
 
@@ -310,6 +335,8 @@ def c222(stage):
 def c223(stage):
     """REP binds, REQ connects and sends; REP receives; REQ closes, settle; REP answers. Then another REQ connects and
     has a round trip.
+
+    Sockets: REP, REQ, REQ over ipc.
 
     Source: libzmq tests/test_reqrep_ipc.cpp: test_leak; RFC 28 REP 'SHALL silently discard the reply, or return an
     error, if the originating peer is no longer connected'.
@@ -333,6 +360,8 @@ def c225(stage):
     """A device by hand: DEALER and ROUTER bind; REP connects to DEALER, REQ to ROUTER. REQ sends [ABC,DEF]; the
     frames ROUTER receives are passed to DEALER as they are; REP receives, answers [GHI,JKL]; passed back.
 
+    Sockets: DEALER, ROUTER, REP, REQ over tcp.
+
     Source: libzmq tests/test_reqrep_device.cpp: test_roundtrip.
     """
     zmq = stage.zmq
@@ -355,6 +384,8 @@ def c225(stage):
 @case("C227", {"roundtrip": ["a", "b"], "disconnect": "ok", "unbind": "ok"})
 def c227(stage):
     """REP binds, REQ connects, a round trip of two frames; REQ disconnects the endpoint, REP unbinds it.
+
+    Sockets: REQ, REP over tcp.
 
     Source: libzmq tests/test_reqrep_tcp.cpp: test_single_connect_ipv4.
     """
@@ -390,6 +421,8 @@ def c231(stage):
     """REP binds. REQ (IMMEDIATE=1) connects first to a port nobody listens on, then to REP; settle; REQ sends q; REP
     answers if it got it.
 
+    Sockets: REQ, REP over tcp.
+
     Source: RFC 28 REQ round-robin over queues that exist before the connection; libzmq tests/test_immediate.cpp.
     """
     return _dead_and_live(stage, 1)
@@ -398,6 +431,8 @@ def c231(stage):
 @case("C233", {"rep_got": ["ok"], "then": "EAGAIN"})
 def c233(stage):
     """REP binds, DEALER connects. DEALER sends [x] (no delimiter), then ['',ok]. REP receives.
+
+    Sockets: REP, DEALER over tcp.
 
     Source: RFC 28 REP envelope: 'zero or more frames ... a delimiter'.
 

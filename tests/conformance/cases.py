@@ -2,20 +2,23 @@
 
 A case is one body with the outcome that the real library shows. Where its source (a test of libzmq or pyzmq, or an
 RFC) claims something else, ``claimed`` keeps the claim. A case with ``later`` runs live; in the simulation the twin
-has to refuse it and to name what it lacks, and the day it does not the mark must go. Outcomes are compared literally,
-but for these one-key dicts:
+has to refuse it and to name what it lacks, and the day it does not the mark must go. The docstring of a body is the
+rest of its row: the scenario, "Sockets: ... over ...", "Source: ...", and remarks. Outcomes are compared literally, but
+for these one-key dicts:
 
 * ``{"$range": [low, high]}``: a number within, ends included;
 * ``{"$in": [a, b, ...]}``: any one of them;
 * ``{"$set": [a, b, ...]}``: the same elements in any order.
 
 In the scenarios "nb-send" and "nb-recv" are non-blocking calls; the words fill, drain and settle are explained in
-``stage.py``.
+``tests/both/stage.py``.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +44,40 @@ class Case:
     claimed: Any
     later: str | None
     body: Body
+
+    @property
+    def area(self) -> str:
+        """The file that it stands in, e.g. ``hwm``."""
+        return self.body.__module__.rpartition(".")[2].removeprefix("cases_")
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """Its docstring."""
+        return [" ".join(paragraph.split()) for paragraph in (inspect.getdoc(self.body) or "").split("\n\n")]
+
+    @property
+    def scenario(self) -> str:
+        """What is done, in words."""
+        return self.paragraphs[0]
+
+    @property
+    def sockets(self) -> str:
+        """Who takes part, e.g. ``PUSH, PULL over tcp``."""
+        return self._named("Sockets")
+
+    @property
+    def source(self) -> str:
+        """Who says so."""
+        return self._named("Source")
+
+    @property
+    def remarks(self) -> str:
+        """What else there is to say."""
+        return " ".join(text for text in self.paragraphs[1:] if not re.match("(Sockets|Source): ", text))
+
+    def _named(self, name: str) -> str:
+        (found,) = (text for text in self.paragraphs if text.startswith(f"{name}: "))
+        return found.removeprefix(f"{name}: ").removesuffix(".")
 
 
 CASES: dict[str, Case] = {}

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import pytest
 
 from harness.twin import NotSimulatedYet
+from tests.both.stage import LiveStage, SimStage, Stage
 
-from . import (
-    cases_endpoints,
-    cases_hwm,
-    cases_pair,
-    cases_pipeline,
-    cases_poll,
-    cases_pubsub,
-    cases_reqrep,
-    cases_router,
-)
 from .cases import CASES, matches
-from .stage import LiveStage, SimStage, Stage
 
-AREAS = (
-    cases_endpoints,
-    cases_hwm,
-    cases_pair,
-    cases_pipeline,
-    cases_poll,
-    cases_pubsub,
-    cases_reqrep,
-    cases_router,
-)
+AREAS = [
+    importlib.import_module(f"{__package__}.{path.stem}") for path in sorted(Path(__file__).parent.glob("cases_*.py"))
+]
 
 
 @pytest.fixture
@@ -71,6 +57,15 @@ def test_comparison_bites(want: object, got: object) -> None:
 
 
 def test_every_area_has_its_cases() -> None:
-    """A file of cases that is not imported would silently drop out."""
+    """Each file adds to the one registry."""
     assert all(any(case.body.__module__ == area.__name__ for case in CASES.values()) for area in AREAS)
     assert len(CASES) >= 100
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_a_case_says_who_and_whence(name: str) -> None:
+    """Its docstring is its row in the table."""
+    case = CASES[name]
+    assert case.scenario
+    assert case.sockets
+    assert case.source
