@@ -1,10 +1,9 @@
-"""What all socket types share: commands and when they are noticed, blocking, options, endpoints.
+"""What all socket types share: sending and receiving, blocking, options, the end.
 
-Theory of operation. A socket has a mailbox. Other threads put commands there (new pipe, credit, data
-again, pipe closed); they take effect only inside calls that the application makes on that socket:
-``send`` looks at most once in a *command window* (F43), ``recv`` at every hundredth call and whenever
-nothing is readable (F47, F48), poll, EVENTS, bind and connect always (F50). A blocking call that
-cannot go on waits for any command, drains all and tries again (F45, F49).
+When commands are noticed (``commands.py``): ``send`` looks at most once in a *command window* (F43),
+``recv`` at every hundredth call and whenever nothing is readable (F47, F48), poll, EVENTS, bind and
+connect always (F50). A blocking call that cannot go on waits for any command, drains all and tries
+again (F45, F49).
 
 Time: a call books its cost in ``kernel.lag_ns`` and spends it when it returns.
 """
@@ -12,12 +11,12 @@ Time: a call books its cost in ``kernel.lag_ns`` and spends it when it returns.
 from __future__ import annotations
 
 import errno
-from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.twin.errors import ETERM, HalfSentError, TwinError
-from harness.twin.kernel import NEVER_NS, Process
+from harness.twin.commands import Commands
+from harness.twin.endpoints import Endpoints
+from harness.twin.errors import HalfSentError, TwinError
+from harness.twin.kernel import NEVER_NS
 from harness.twin.msg import Msg
 from harness.twin.pipe import Pipe
 from harness.twin.session import Session
@@ -34,20 +33,14 @@ _INBOUND_POLL_RATE = 100
 """recv looks for commands every hundredth call (F47)."""
 
 
-class SocketBase:
+class SocketBase(Commands):
     """A socket of the simulated library; the socket types are in ``harness/twin/sockets``."""
 
     __slots__ = (
-        "_endpoints",
         "_last_check_ns",
-        "_mailbox",
         "_ticks",
-        "_waiter",
-        "closed",
-        "context",
-        "costs",
+        "endpoints",
         "extra",
-        "kernel",
         "last_endpoint",
         "observer",
         "options",
@@ -65,24 +58,19 @@ class SocketBase:
     session_class: ClassVar[type[Session]] = Session
 
     def __init__(self, context: Context) -> None:
-        self.context = context
-        self.kernel = context.kernel
-        self.costs = context.costs
+        super().__init__(context)
         self.observer: Observer = context.observer
         self.options = Options()
         self.extra: dict[int, int | bytes] = {}
         self.pipes: dict[Pipe, None] = {}
         self.sessions: dict[Session, None] = {}
-        self.closed = False
         self.owner = -1
         """Whoever uses the twin may say whose socket this is, see ``Twin.owner_of``."""
-        self._mailbox: deque[tuple[Callable[[Any], None], Any]] = deque()
-        self._waiter: tuple[Process, int] | None = None
         self._last_check_ns = -NEVER_NS
         self._ticks = 0
         self.rcvmore = False
         self.last_endpoint = b""
-        self._endpoints: dict[str, list[Any]] = {}
+        self.endpoints = Endpoints(self)
 
     # -- what a socket type defines --------------------------------------------------------------
 
@@ -133,19 +121,6 @@ class SocketBase:
 
     # -- as owner of pipe ends -------------------------------------------------------------------
 
-    def post(self, command: Callable[[Any], None], argument: Any) -> None:
-        """Put a command into the mailbox and wake whoever waits for one."""
-        self._mailbox.append((command, argument))
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            kernel = self.kernel
-            kernel.wake(waiter[0], waiter[1], kernel.lag_ns + self.costs.app_wake())
-            kernel.lag_ns += self.costs.signal_ns
-        elif self.closed and len(self._mailbox) == 1:
-            # The reaper thread looks after a closed socket (F165).
-            self.kernel.call_at(self.kernel.now_ns + self.kernel.lag_ns, self._reap)
-
     def pipe_terminated(self, pipe: Pipe) -> None:
         """A command of a pipe: it is dead."""
         del self.pipes[pipe]
@@ -165,51 +140,6 @@ class SocketBase:
         self.xattach_pipe(pipe, locally_initiated)
         if self.closed:
             pipe.terminate(False)
-
-    # -- commands --------------------------------------------------------------------------------
-
-    def process_commands(self) -> None:
-        """Look into the mailbox and do all that is there."""
-        mailbox = self._mailbox
-        while mailbox:
-            command, argument = mailbox.popleft()
-            command(argument)
-        if self.context.terminating and not self.closed:
-            raise TwinError(ETERM)
-
-    def _reap(self) -> None:
-        mailbox = self._mailbox
-        while mailbox:
-            command, argument = mailbox.popleft()
-            command(argument)
-
-    def has_commands(self) -> bool:
-        """Whether commands wait in the mailbox."""
-        return bool(self._mailbox)
-
-    def wait_on(self, process: Process) -> None:
-        """The next command wakes this process."""
-        self._waiter = (process, process.token)
-
-    def wait_off(self) -> None:
-        """Nobody waits any more."""
-        self._waiter = None
-
-    def _wait(self, deadline_ns: int) -> None:
-        """Wait until there is a command, or until the deadline; then process all."""
-        if not self._mailbox:
-            kernel = self.kernel
-            kernel.lag_ns = 0
-            self.wait_on(kernel.running())
-            kernel.block(deadline_ns)
-            self._waiter = None
-            kernel.lag_ns = 0
-        self.process_commands()
-
-    def _settle(self) -> None:
-        kernel = self.kernel
-        lag, kernel.lag_ns = kernel.lag_ns, 0
-        kernel.spend(lag)
 
     def check_open(self) -> None:
         """Raises TwinError (ENOTSOCK) when the socket was closed."""
@@ -324,41 +254,17 @@ class SocketBase:
 
     def bind(self, address: str) -> None:
         """Listen at an address. Raises TwinError: EADDRINUSE, EINVAL, EPROTONOSUPPORT."""
-        self.check_open()
-        self.kernel.lag_ns = self.costs.bind_ns
-        self.process_commands()
-        transport, rest = self.context.parse(address)
-        where, listener = self.context.transports[transport].bind(self, rest)
-        self.last_endpoint = where.encode()
-        self._endpoints.setdefault(where, []).append(listener)
-        self.observer.event(self, "listening")
+        self.endpoints.bind(address)
         self._settle()
 
     def connect(self, address: str) -> None:
         """Connect to an address; returns at once (F119). Raises TwinError: EINVAL, EPROTONOSUPPORT."""
-        self.check_open()
-        self.kernel.lag_ns = self.costs.connect_ns
-        self.process_commands()
-        transport, rest = self.context.parse(address)
-        if self.single_connect and transport != "inproc" and address in self._endpoints:
-            return  # a second connect to the same place is a silent no-op for these types (F122)
-        connection = self.context.transports[transport].connect(self, rest)
-        self.last_endpoint = address.encode()
-        self._endpoints.setdefault(address, []).append(connection)
+        self.endpoints.connect(address)
         self._settle()
 
     def term_endpoint(self, address: str) -> None:
-        """unbind and disconnect. Raises TwinError (ENOENT).
-
-        Unbind closes accepted connections too (F173); disconnect sends its queue under LINGER (F172).
-        """
-        self.check_open()
-        self.process_commands()
-        opened = self._endpoints.pop(address, None)
-        if not opened:
-            raise TwinError(errno.ENOENT)
-        for endpoint in opened:
-            endpoint.close(self.options.linger)
+        """unbind and disconnect (F172, F173). Raises TwinError (ENOENT)."""
+        self.endpoints.terminate(address)
         self._settle()
 
     # -- the end -----------------------------------------------------------------------------------
@@ -375,11 +281,7 @@ class SocketBase:
         self.closed = True
         for pipe in list(self.pipes):
             pipe.terminate(False)
-        for opened in list(self._endpoints.values()):
-            for endpoint in opened:
-                endpoint.close(self.options.linger)
-        for session in list(self.sessions):
-            session.post(session.process_term, self.options.linger)
+        self.endpoints.close()
         self._reap()
         self.context.check_ended()
         # No time is spent here: a garbage collector may call this, where nothing can wait.

@@ -1,0 +1,72 @@
+"""The places that a socket has bound and connected, by address, and how each of them ends.
+
+Unbind closes accepted connections too (F173); disconnect sends its queue under LINGER and forgets
+unread input (F172). Closing the socket ends all of them, with the LINGER of that moment (F164, F165).
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from harness.twin.errors import TwinError
+
+if TYPE_CHECKING:
+    from harness.twin.context import Endpoint
+    from harness.twin.socket_base import SocketBase
+
+
+class Endpoints:
+    """What one socket has opened; the same address may be there more than once."""
+
+    __slots__ = ("_opened", "_socket")
+
+    def __init__(self, socket: SocketBase) -> None:
+        self._socket = socket
+        self._opened: dict[str, list[Endpoint]] = {}
+
+    def bind(self, address: str) -> None:
+        """Listen at an address. Raises TwinError: EADDRINUSE, EINVAL, EPROTONOSUPPORT."""
+        socket = self._socket
+        socket.check_open()
+        socket.kernel.lag_ns = socket.costs.bind_ns
+        socket.process_commands()
+        transport, rest = socket.context.parse(address)
+        where, listener = socket.context.transports[transport].bind(socket, rest)
+        socket.last_endpoint = where.encode()
+        self._opened.setdefault(where, []).append(listener)
+        socket.observer.event(socket, "listening")
+
+    def connect(self, address: str) -> None:
+        """Connect to an address; returns at once (F119). Raises TwinError: EINVAL, EPROTONOSUPPORT."""
+        socket = self._socket
+        socket.check_open()
+        socket.kernel.lag_ns = socket.costs.connect_ns
+        socket.process_commands()
+        transport, rest = socket.context.parse(address)
+        if socket.single_connect and transport != "inproc" and address in self._opened:
+            return  # a second connect to the same place is a silent no-op for these types (F122)
+        connection = socket.context.transports[transport].connect(socket, rest)
+        socket.last_endpoint = address.encode()
+        self._opened.setdefault(address, []).append(connection)
+
+    def terminate(self, address: str) -> None:
+        """Unbind and disconnect. Raises TwinError (ENOENT)."""
+        socket = self._socket
+        socket.check_open()
+        socket.process_commands()
+        opened = self._opened.pop(address, None)
+        if not opened:
+            raise TwinError(errno.ENOENT)
+        for endpoint in opened:
+            endpoint.close(socket.options.linger)
+
+    def close(self) -> None:
+        """The socket closes: end all that it has opened, and every connection that came in."""
+        socket = self._socket
+        linger_ms = socket.options.linger
+        for opened in list(self._opened.values()):
+            for endpoint in opened:
+                endpoint.close(linger_ms)
+        for session in list(socket.sessions):
+            session.post(session.process_term, linger_ms)
