@@ -28,9 +28,11 @@ _REJECTED = int(Kind.REJECTED)
 # The stamp once more, its first three fields as one integer (the key): what is the same for every
 # message of a sender and flow is then one item to pack, and one to look up when it arrives.
 _STAMP_BY_KEY = struct.Struct("<Qqqq")
-pack_stamp = _STAMP_BY_KEY.pack
 unpack_stamp = _STAMP_BY_KEY.unpack_from
 _MAGIC = int.from_bytes(STAMP_MAGIC, "little")
+
+Stamp = Callable[[int, int, int, int], bytes]
+"""Makes the last frame of a message of one size: key, seq, intended ns, sent ns."""
 
 
 class Message:
@@ -131,7 +133,7 @@ class Node(ABC):
         self._id = node_id
         self._recorder = recorder
         self._outlets = {name: Outlet(node_id, flow_id) for name, flow_id in flow_ids.items()}
-        self._paddings: dict[int, bytes] = {}
+        self._stamps: dict[int, Stamp] = {}
         self._received_heads: dict[int, int] = {}
 
     @abstractmethod
@@ -181,9 +183,12 @@ class Node(ABC):
         outlet = self._outlets[flow]
         seq = outlet.seq
         outlet.seq = seq + 1
-        padding = self._paddings.get(size_bytes)
-        if padding is None:
-            padding = self._paddings[size_bytes] = bytes(max(0, size_bytes - STAMP_BYTES))
+        size_bytes = max(size_bytes, STAMP_BYTES)
+        stamp = self._stamps.get(size_bytes)
+        if stamp is None:
+            # One call fills in the stamp and whatever the message is longer than that.
+            stamp = struct.Struct(f"{_STAMP_BY_KEY.format}{size_bytes - STAMP_BYTES}x").pack
+            self._stamps[size_bytes] = stamp
         now = self.now()
         head = outlet.row_head
         if answers is not None:
@@ -191,7 +196,7 @@ class Node(ABC):
             head = row_head(Kind.ATTEMPT, 0, outlet.flow_id, self._id, answers.sender & NONE)
         elif intended_ns is None:
             intended_ns = now
-        body = pack_stamp(outlet.key, seq, intended_ns, now) + padding
+        body = stamp(outlet.key, seq, intended_ns, now)
         size = len(body)
         for frame in prefix:
             size += len(frame)

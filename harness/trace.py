@@ -7,25 +7,29 @@ interpreted there; ledger and metrics read.
 ======== ==== =====================================================================================
 column   type meaning
 ======== ==== =====================================================================================
-kind     u1   one of :class:`Kind`
-flag     u1   LOST: position in :data:`CAUSES`; EVENT: position in :data:`EVENTS`; IN_FLIGHT: 0
-flow     u2   position of the flow in the topology, or NONE
-node     u2   who wrote it, as position in the topology (LOST, IN_FLIGHT: the sender)
-peer     u2   the other node (SENT: the one addressed; RECEIVED: the sender; LOST, IN_FLIGHT: the
-              receiver it was under way to; EVENT: the node at the other end), or NONE
 seq      i8   the sender's number of the message in that flow, from 0; -1 when not stamped (a mark's
               name stands in seq and other_ns, see :func:`pack_mark`)
 time_ns  i8   when, in ns after the start line (negative before it)
 other_ns i8   SENT, ATTEMPT, REJECTED: intended time; RECEIVED: the time stamped by the sender
 size     u4   bytes of the whole message, all frames
 aux      u4   EVENT: a value that the event defines; else 0
+kind     u1   one of :class:`Kind`
+flag     u1   LOST: position in :data:`CAUSES`; EVENT: position in :data:`EVENTS`; IN_FLIGHT: 0
+flow     u2   position of the flow in the topology, or NONE
+node     u2   who wrote it, as position in the topology (LOST, IN_FLIGHT: the sender)
+peer     u2   the other node (SENT: the one addressed; RECEIVED: the sender; LOST, IN_FLIGHT: the
+              receiver it was under way to; EVENT: the node at the other end), or NONE
 ======== ==== =====================================================================================
+
+The kind stands behind what it speaks of, because a record is written front to back: one whose kind
+is not 0 is whole. A mapping needs no count of them, then, which costs a store and a load a message.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, MutableSequence
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -38,20 +42,24 @@ NONE = 0xFFFF
 
 RECORD_DTYPE = np.dtype(
     [
-        ("kind", "<u1"),
-        ("flag", "<u1"),
-        ("flow", "<u2"),
-        ("node", "<u2"),
-        ("peer", "<u2"),
         ("seq", "<i8"),
         ("time_ns", "<i8"),
         ("other_ns", "<i8"),
         ("size", "<u4"),
         ("aux", "<u4"),
+        ("kind", "<u1"),
+        ("flag", "<u1"),
+        ("flow", "<u2"),
+        ("node", "<u2"),
+        ("peer", "<u2"),
     ]
 )
 RECORD_BYTES = RECORD_DTYPE.itemsize
+KIND_AT = 32
+"""Where in a record its kind stands."""
 assert RECORD_BYTES == 40
+assert RECORD_DTYPE.fields is not None
+assert RECORD_DTYPE.fields["kind"][1] == KIND_AT
 
 CAUSES = (
     "no_peer",
@@ -120,24 +128,17 @@ class TraceFullError(Exception):
 class Recorder:
     """Appends records to a buffer (a ``bytearray`` that grows, or a shared mapping that does not).
 
-    Where the next record goes stands in the first eight bytes of a mapping, so that its reader sees
-    whole records only; records follow from byte :data:`HEADER_BYTES` on.
-
     Attributes:
-        buffer: what is written to.
+        buffer: what is written to; all zero where no record stands yet.
         end: its one item is the byte offset of the next record.
         last: the last offset at which a record has room.
     """
 
-    HEADER_BYTES = 64
-
     def __init__(self, buffer: Any = None, limit: int = 50_000_000) -> None:
         self._grows = buffer is None
         self._limit = limit
-        self.buffer = bytearray(self.HEADER_BYTES + 4096 * RECORD_BYTES) if buffer is None else buffer
-        # An item of eight bytes is stored in one piece.
-        self.end: MutableSequence[int] | memoryview[int] = [0] if buffer is None else memoryview(buffer)[:8].cast("q")
-        self.end[0] = self.HEADER_BYTES
+        self.buffer = bytearray(4096 * RECORD_BYTES) if buffer is None else buffer
+        self.end = [0]
         self.last = len(self.buffer) - RECORD_BYTES
 
     def append(
@@ -153,7 +154,7 @@ class Recorder:
         size: int,
         aux: int,
     ) -> int:
-        """Write one record; give its byte offset, for :meth:`settle`.
+        """Write one record; give what :meth:`settle` wants to know of it.
 
         Raises TraceFullError when there is no room.
         """
@@ -167,17 +168,17 @@ class Recorder:
         offset = self.end[0]
         if offset > self.last:
             self._grow()
-        pack_row_into(self.buffer, offset, head, seq, time_ns, other_ns, tail)
+        pack_row_into(self.buffer, offset, seq, time_ns, other_ns, tail, head)
         self.end[0] = offset + RECORD_BYTES
-        return offset
+        return offset + KIND_AT
 
-    def settle(self, offset: int, kind: int) -> None:
+    def settle(self, record: int, kind: int) -> None:
         """Change the kind of a record, once its outcome is known."""
-        self.buffer[offset] = kind
+        self.buffer[record] = kind
 
     def messages_since(self, count: int) -> bool:
         """Whether anything but events was written after the first ``count`` records."""
-        kinds = self.buffer[self.HEADER_BYTES + count * RECORD_BYTES : self.end[0] : RECORD_BYTES]
+        kinds = self.buffer[count * RECORD_BYTES + KIND_AT : self.end[0] : RECORD_BYTES]
         return any(kind != Kind.EVENT for kind in kinds)
 
     def _grow(self) -> None:
@@ -187,7 +188,7 @@ class Recorder:
         self.last = len(self.buffer) - RECORD_BYTES
 
     def __len__(self) -> int:
-        return (self.end[0] - self.HEADER_BYTES) // RECORD_BYTES
+        return self.end[0] // RECORD_BYTES
 
     def records(self) -> npt.NDArray[Any]:
         """A copy of what was written, shape (n,), dtype :data:`RECORD_DTYPE`."""
@@ -195,12 +196,12 @@ class Recorder:
 
 
 def row_head(kind: int, flag: int, flow: int, node: int, peer: int) -> int:
-    """The first five columns of a record as one integer, for :meth:`Recorder.append_row`."""
+    """The last five columns of a record as one integer, for :meth:`Recorder.append_row`."""
     return kind | flag << 8 | flow << 16 | node << 32 | peer << 48
 
 
-pack_row_into = struct.Struct("<QqqqQ").pack_into
-"""Writes one record: buffer, offset, head, seq, time, other time, size | aux << 32."""
+pack_row_into = struct.Struct("<qqqQQ").pack_into
+"""Writes one record: buffer, offset, seq, time, other time, size | aux << 32, head."""
 
 
 _MARK_BYTES = 16
@@ -222,9 +223,12 @@ def unpack_mark(seq: int, other_ns: int) -> str:
 
 
 def count_records(buffer: Any) -> int:
-    """How many records stand in a mapping that a recorder writes to; 0 as long as there is no recorder."""
-    end = int.from_bytes(buffer[:8], "little")
-    return max(0, end - Recorder.HEADER_BYTES) // RECORD_BYTES
+    """How many records stand in a mapping that a recorder writes to or has written to."""
+
+    def is_absent(index: int) -> bool:
+        return int(buffer[index * RECORD_BYTES + KIND_AT]) == Kind.EMPTY
+
+    return bisect_left(range(len(buffer) // RECORD_BYTES), True, key=is_absent)
 
 
 def read_records(buffer: Any, count: int | None = None) -> npt.NDArray[Any]:
@@ -232,11 +236,11 @@ def read_records(buffer: Any, count: int | None = None) -> npt.NDArray[Any]:
 
     Args:
         buffer: of a recorder.
-        count: how many; by default what a mapping says.
+        count: how many; by default all that a mapping holds.
     """
     if count is None:
         count = count_records(buffer)
-    return np.frombuffer(buffer, dtype=RECORD_DTYPE, count=count, offset=Recorder.HEADER_BYTES).copy()
+    return np.frombuffer(buffer, dtype=RECORD_DTYPE, count=count).copy()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import zmq
 import zmq.backend
 
-from harness.node import STAMP_BYTES, Message, Outlet, pack_stamp, unpack_stamp
-from harness.trace import RECORD_BYTES, Kind, Recorder, pack_row_into
+from harness.node import STAMP_BYTES, Message, Outlet, Stamp, unpack_stamp
+from harness.trace import KIND_AT, RECORD_BYTES, Kind, Recorder, pack_row_into
 
 _SENT = int(Kind.SENT)
 _REJECTED = int(Kind.REJECTED)
@@ -29,7 +29,7 @@ class Parts(NamedTuple):
         line_ns: the start line, in ns of CLOCK_MONOTONIC.
         recorder: over a mapping.
         outlets: flow name to what is known of it.
-        paddings: size in bytes to what fills a message of that size; filled by the slow send.
+        stamps: size in bytes to what makes a message of that size; filled by the slow send.
         heads: key of a stamp to the head of the record of its reception; filled by the slow recv.
         seen: one item, the time of the last send in ns after the start line: what was due by then is due.
     """
@@ -37,14 +37,14 @@ class Parts(NamedTuple):
     line_ns: int
     recorder: Recorder
     outlets: MutableMapping[str, Outlet]
-    paddings: MutableMapping[int, bytes]
+    stamps: MutableMapping[int, Stamp]
     heads: MutableMapping[int, int]
     seen: list[int]
 
 
 def make_send(parts: Parts, slow: Callable[..., bool]) -> Callable[..., bool]:
     """``send`` of a node; ``slow`` is what it falls back on."""
-    line_ns, recorder, outlets, paddings, _, seen = parts
+    line_ns, recorder, outlets, stamps, _, seen = parts
     end, last = recorder.end, recorder.last
     buffer = memoryview(recorder.buffer)
     monotonic_ns = time.monotonic_ns
@@ -63,7 +63,7 @@ def make_send(parts: Parts, slow: Callable[..., bool]) -> Callable[..., bool]:
         flags: int = 0,
     ) -> bool:
         offset = end[0]
-        if answers is not None or prefix or offset > last or size_bytes not in paddings:
+        if answers is not None or prefix or offset > last or size_bytes not in stamps:
             return slow(
                 socket,
                 flow=flow,
@@ -79,15 +79,15 @@ def make_send(parts: Parts, slow: Callable[..., bool]) -> Callable[..., bool]:
         now = seen[0] = monotonic_ns() - line_ns
         if intended_ns is None:
             intended_ns = now
-        body = pack_stamp(outlet.key, seq, intended_ns, now) + paddings[size_bytes]
-        pack_row_into(buffer, offset, outlet.row_head, seq, now, intended_ns, len(body))
+        body = stamps[size_bytes](outlet.key, seq, intended_ns, now)
+        pack_row_into(buffer, offset, seq, now, intended_ns, size_bytes, outlet.row_head)
         end[0] = offset + RECORD_BYTES
         try:
             send_frame(socket, body, flags)
         except again:
-            buffer[offset] = _REJECTED
+            buffer[offset + KIND_AT] = _REJECTED
             return False
-        buffer[offset] = _SENT
+        buffer[offset + KIND_AT] = _SENT
         return True
 
     return send
@@ -100,6 +100,8 @@ def make_recv(parts: Parts, rest: Callable[[Any, bytes], Message]) -> Callable[.
     buffer = memoryview(recorder.buffer)
     monotonic_ns = time.monotonic_ns
     recv_frame = zmq.backend.Socket.recv
+    # What a constructor written in Python does costs as much as reading the clock.
+    new_message = Message.__new__
     unknown = (KeyError, struct.error)
 
     def recv(socket: Any, flags: int = 0) -> Message:
@@ -112,9 +114,11 @@ def make_recv(parts: Parts, rest: Callable[[Any, bytes], Message]) -> Callable[.
             return rest(socket, body)
         if offset > last:
             return rest(socket, body)
-        pack_row_into(buffer, offset, head, seq, monotonic_ns() - line_ns, sent_ns, len(body))
+        pack_row_into(buffer, offset, seq, monotonic_ns() - line_ns, sent_ns, len(body), head)
         end[0] = offset + RECORD_BYTES
-        return Message(body)
+        message = new_message(Message)
+        message._frames = body
+        return message
 
     return recv
 

@@ -120,7 +120,7 @@ class LiveNode(Node):
         self._line_ns = line_ns
         self._event("started", self._started_ns - line_ns)
         seen = [-line_ns]
-        parts = Parts(line_ns, self._recorder, self._outlets, self._paddings, self._received_heads, seen)
+        parts = Parts(line_ns, self._recorder, self._outlets, self._stamps, self._received_heads, seen)
         self.send = make_send(parts, super().send)  # type: ignore[method-assign]
         self.recv = make_recv(parts, self._recv_rest)  # type: ignore[method-assign]
         self.sleep_until = make_sleep_until(parts, self.sleep_until)  # type: ignore[method-assign, assignment]

@@ -101,7 +101,7 @@ class Supervisor:
         text = json.dumps(self._run.plain()).encode()
         with _descriptor("run", len(text)) as run_fd, contextlib.ExitStack() as stack:
             os.pwrite(run_fd, text, 0)
-            size = Recorder.HEADER_BYTES + RECORDS_LIMIT * RECORD_BYTES
+            size = RECORDS_LIMIT * RECORD_BYTES
             records = [stack.enter_context(_descriptor(node.name, size)) for node in self._nodes]
             self._maps.extend(mmap.mmap(fd, size) for fd in records)
             for nodes in cells(self._run.topology):

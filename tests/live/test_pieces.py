@@ -41,7 +41,7 @@ def control() -> Iterator[Control]:
 
 
 def live_node(control: Control, position: int, context: Any, records: int = 1000) -> LiveNode:
-    mapping = mmap.mmap(-1, Recorder.HEADER_BYTES + records * RECORD_BYTES)
+    mapping = mmap.mmap(-1, records * RECORD_BYTES)
     return LiveNode(
         node_id=position,
         name=f"node-{position}",
