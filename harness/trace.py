@@ -99,6 +99,10 @@ EVENTS = (
     "hwm_reached",
     "started",
     "finished",
+    "bind_failed",
+    "handshake_failed_no_detail",
+    "handshake_failed_protocol",
+    "handshake_failed_auth",
 )
 """What else happens: socket monitor events, pipes known to a socket, faults (aux: position of the
 fault in the run; node: whom it hits), marks of programs, a program's start and end."""

@@ -40,7 +40,7 @@ class Connecter:
     def _attempt(self, _: Any) -> None:
         if self.session.ended:
             return
-        self._socket.observer.event(self._socket, "connect_delayed")
+        self._socket.event("connect_delayed")
         self._stream.open(self, self._key)
 
     def connected(self, engine: Engine) -> None:
@@ -48,7 +48,7 @@ class Connecter:
         if self.session.ended:
             engine.close()
             return
-        self._socket.observer.event(self._socket, "connected")
+        self._socket.event("connected")
         self.session.start(engine)
 
     def refused(self, _: Any) -> None:
@@ -60,7 +60,7 @@ class Connecter:
         if interval_ms <= 0 or self.session.ended:
             return  # never again (F130)
         interval_ms += self._socket.context.random.generate_random() % interval_ms
-        self._socket.observer.event(self._socket, "connect_retried", interval_ms)
+        self._socket.event("connect_retried", interval_ms)
         kernel = self._io.kernel
         self._io.at(kernel.now_ns + kernel.lag_ns + interval_ms * 1_000_000, self._attempt, None)
 

@@ -35,7 +35,7 @@ class Endpoints:
         where, listener = socket.context.transports[transport].bind(socket, rest)
         socket.last_endpoint = where.encode()
         self._opened.setdefault(where, []).append(listener)
-        socket.observer.event(socket, "listening")
+        socket.event("listening")
 
     def connect(self, address: str) -> None:
         """Connect to an address; returns at once (F119). Raises TwinError: EINVAL, EPROTONOSUPPORT."""

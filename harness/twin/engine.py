@@ -7,16 +7,17 @@ when the last has been written wholly (F15, F16, F195). Inwards: one read of at 
 the whole rest of a large body) a turn, all complete messages pushed, one flush (F17, F18). When the
 pipe is full the engine parks one message and stops reading (F20) until credit restarts it (F197).
 
-The handshake is ZMTP 3 with the NULL mechanism: the greeting in three dependent pieces, then READY
-both ways (F177-F180).
+Until the handshake is done (``harness/twin/handshake.py``) what goes out and comes in is its pieces
+and commands, through the same batches.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from harness.twin.msg import HANDSHAKE, ROUTING_ID, Msg
+from harness.twin.handshake import Handshake
+from harness.twin.msg import GREETING, ROUTING_ID, Msg
 from harness.twin.session import ProtocolError
 
 if TYPE_CHECKING:
@@ -28,32 +29,6 @@ if TYPE_CHECKING:
 BATCH_BYTES: Final = 8192
 """out_batch_size and in_batch_size (F15, F17)."""
 
-SIGNATURE: Final = Msg(b"S" * 10, kind=HANDSHAKE)
-VERSION: Final = Msg(b"V", kind=HANDSHAKE)
-GREETING_REST: Final = Msg(b"G" * 53, kind=HANDSHAKE)
-
-_COMPATIBLE: Final = {
-    "PUB": ("SUB", "XSUB"),
-    "XPUB": ("SUB", "XSUB"),
-    "SUB": ("PUB", "XPUB"),
-    "XSUB": ("PUB", "XPUB"),
-    "PUSH": ("PULL",),
-    "PULL": ("PUSH",),
-    "REQ": ("REP", "ROUTER"),
-    "REP": ("REQ", "DEALER"),
-    "DEALER": ("REP", "DEALER", "ROUTER"),
-    "ROUTER": ("REQ", "DEALER", "ROUTER"),
-    "PAIR": ("PAIR",),
-}
-"""Which socket types may talk (F184; RFC 28-31)."""
-
-
-def _ready(session: Session) -> Msg:
-    size = 2 + 6 + 16 + len(session.socket.type_name)
-    if session.socket.type_name in ("REQ", "DEALER", "ROUTER"):
-        size += 13 + len(session.socket.routing_id)
-    return Msg(b"R" * size, kind=HANDSHAKE)
-
 
 class Engine:
     """One end of one stream connection."""
@@ -62,7 +37,7 @@ class Engine:
         "_body_seen",
         "_calls",
         "_cut_bytes",
-        "_handshake_out",
+        "_handshake",
         "_in",
         "_input_stopped",
         "_io",
@@ -72,9 +47,8 @@ class Engine:
         "_parked",
         "_queued",
         "_ready",
-        "_ready_received",
-        "_ready_sent",
         "_session",
+        "_wire_bytes",
         "far",
         "plugged",
     )
@@ -95,23 +69,23 @@ class Engine:
         self._out_bytes = 0
         self._cut_bytes = 0
         self._output_stopped = True
-        self._handshake_out: deque[Msg] = deque()
         # Inwards.
         self._input_stopped = False
         self._parked: Msg | None = None
         self._queued = False
         self._body_seen = False
-        # Handshake.
+        # Handshake; what a frame takes on the wire is the mechanism's to say.
+        self._handshake: Handshake | None = None
         self._ready = False
-        self._ready_sent = False
-        self._ready_received = False
+        self._wire_bytes: Callable[[Msg], int] = Msg.wire_bytes
 
     # -- life ----------------------------------------------------------------------------------
 
     def plug(self, session: Session) -> None:
         """Start to speak for ``session``: the first ten bytes go at once (F177)."""
         self._session = self.plugged = session
-        self._say(SIGNATURE)
+        self._handshake = Handshake(session)
+        self.restart_output()
         self.data_coming()
 
     def close(self) -> None:
@@ -205,7 +179,7 @@ class Engine:
             if msg is None:
                 emptied = True
                 break
-            wire = msg.wire_bytes()
+            wire = self._wire_bytes(msg)
             out.load(msg, wire)
             kernel.lag_ns += encode(wire)
             size += wire
@@ -218,19 +192,13 @@ class Engine:
     def _pull(self) -> Msg | None:
         if self._ready:
             return self._session.pull_msg() if self._session is not None else None
-        if not self._handshake_out:
-            return None
-        msg = self._handshake_out.popleft()
-        if msg.data[0] == 82:  # "R", READY
-            self._ready_sent = True
-            if self._ready_received:
-                self._mechanism_ready()
+        handshake = self._handshake
+        assert handshake is not None
+        msg = handshake.next()
+        if msg is None and handshake.ready:
+            self._mechanism_ready()
+            return self._session.pull_msg() if self._session is not None else None
         return msg
-
-    def _say(self, msg: Msg) -> None:
-        self._handshake_out.append(msg)
-        if self._output_stopped:
-            self.restart_output()
 
     # -- inwards -------------------------------------------------------------------------------
 
@@ -276,14 +244,14 @@ class Engine:
         decode = self._io.costs.decode
         while frames and frames[0][0] <= end:
             msg = frames.popleft()[1]
-            kernel.lag_ns += decode(msg.wire_bytes())
-            if msg.kind == HANDSHAKE:
-                self._handshake(msg)
+            kernel.lag_ns += decode(self._wire_bytes(msg))
+            if msg.kind >= GREETING:
+                self._shake(msg)
                 if self._session is None:
                     return True
             elif not self._push(msg):
                 return self._session is None
-        self._body_seen = bool(frames) and frames[0][0] - frames[0][1].wire_bytes() < end
+        self._body_seen = bool(frames) and frames[0][0] - self._wire_bytes(frames[0][1]) < end
         return True
 
     def _push(self, msg: Msg) -> bool:
@@ -330,38 +298,34 @@ class Engine:
 
     # -- handshake -------------------------------------------------------------------------------
 
-    def _handshake(self, msg: Msg) -> None:
-        step = msg.data[:1]
-        session = self._session
-        assert session is not None
-        if step == b"S":
-            self._say(VERSION)
-        elif step == b"V":
-            self._say(GREETING_REST)
-        elif step == b"G":
-            self._say(_ready(session))
-        else:
-            far = self.far.plugged
-            assert far is not None
-            if far.socket.type_name not in _COMPATIBLE[session.socket.type_name]:
-                self._failed(protocol=True)
-                return
-            self._ready_received = True
-            if self._ready_sent:
-                self._mechanism_ready()
-                if self._session is not None and self._output_stopped:
-                    self.restart_output()
+    def _shake(self, msg: Msg) -> None:
+        handshake = self._handshake
+        assert handshake is not None
+        try:
+            handshake.process(msg)
+        except ProtocolError:
+            self._failed(protocol=True)
+            return
+        if handshake.ready:
+            self._mechanism_ready()
+        if self._output_stopped:
+            self.restart_output()
 
     def _mechanism_ready(self) -> None:
         session = self._session
         assert session is not None
+        assert self._handshake is not None
+        mechanism = self._handshake.mechanism
+        assert mechanism is not None
         self._ready = True
         far = self.far.plugged
         assert far is not None
         session.engine_ready(far)
         if session.socket.receives_routing_id:
-            session.push_msg(Msg(far.routing_id, kind=ROUTING_ID))
+            session.push_msg(Msg(mechanism.routing_id, kind=ROUTING_ID))
             session.flush()
+        self._wire_bytes = mechanism.wire_bytes
+        session.event("handshake_succeeded")
 
 
 def connect_engines(first: Engine, second: Engine) -> None:

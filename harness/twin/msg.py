@@ -9,7 +9,8 @@ ROUTING_ID: Final = 1
 DELIMITER: Final = 2
 SUBSCRIBE: Final = 3
 CANCEL: Final = 4
-HANDSHAKE: Final = 5
+GREETING: Final = 5
+COMMAND: Final = 6
 
 
 class Msg:
@@ -32,7 +33,7 @@ class Msg:
             size += 10
         elif self.kind == CANCEL:
             size += 7
-        elif self.kind == HANDSHAKE:
+        elif self.kind == GREETING:
             return size
         return size + 2 if size <= 255 else size + 9
 

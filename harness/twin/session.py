@@ -97,6 +97,10 @@ class Session:
         if self.closing:
             self._finish()
 
+    def event(self, name: str, value: int = 0) -> None:
+        """Something happened to this connection."""
+        self.socket.event(name, value)
+
     # -- for the engine ------------------------------------------------------------------------
 
     def start(self, engine: Engine) -> None:
@@ -106,7 +110,6 @@ class Session:
 
     def engine_ready(self, far: Session) -> None:
         """The handshake is done: a binding side gets its pipe only now (F120, F183)."""
-        self.observer.event(self.socket, "handshake_succeeded")
         self.remote = remote = far.socket
         if self.pipe is None and not self.ended and not self.closing:
             mine, theirs = pipe_pair((self, self.socket), (self.options.rcvhwm, self.options.sndhwm))
@@ -146,7 +149,7 @@ class Session:
         """The connection broke."""
         self.engine = None
         self._clean_pipes()
-        self.observer.event(self.socket, "disconnected")
+        self.event("disconnected")
         if self._connecter is not None and not protocol:
             # Also while it lingers: the next peer gets the rest (F167).
             if self.pipe is not None and self.socket.resubscribes:

@@ -141,6 +141,10 @@ class SocketBase(Commands):
         if self.closed:
             pipe.terminate(False)
 
+    def event(self, name: str, value: int = 0) -> None:
+        """What a socket monitor tells: an event by its name in lower case, with its value (F230)."""
+        self.observer.event(self, name, value)
+
     def check_open(self) -> None:
         """Raises TwinError (ENOTSOCK) when the socket was closed."""
         if self.closed:

@@ -43,7 +43,7 @@ class Listener:
         session = self.socket.session_class(self.socket, self.options, self.io, None)
         self.socket.sessions[session] = None
         self._sessions[session] = None
-        session.observer.event(self.socket, "accepted")
+        session.event("accepted")
         session.start(engine)
 
     def close(self, linger_ms: int) -> None:
@@ -52,7 +52,7 @@ class Listener:
         self._stream.forget(self._key, self)
         for session in self._sessions:
             session.post(session.process_term, linger_ms)
-        self.socket.observer.event(self.socket, "closed")
+        self.socket.event("closed")
 
 
 class Stream:
