@@ -79,6 +79,7 @@ CAUSES = (
     "datagram",
     "subscription_lost",
     "close_unread",
+    "handover",
 )
 """Why a message was lost; a new cause is added at the end, and never called ``other``."""
 

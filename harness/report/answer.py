@@ -65,6 +65,10 @@ CAUSES: dict[str, Cause] = {
         "at the receiver, which closed its socket before it read them",
         "Drain the socket before closing it, and confirm what was processed.",
     ),
+    "handover": Cause(
+        "at a ROUTER with ROUTER_HANDOVER, unread when another peer took the identity of its sender",
+        "Give each client an identity of its own, and confirm what was processed.",
+    ),
     "crash_state": Cause(
         "at the receiver, which had read them and forgot them in a crash",
         "Confirm after processing, not after reception.",

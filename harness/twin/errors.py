@@ -24,3 +24,10 @@ class HalfSentError(TwinError):
 
     def __init__(self) -> None:
         super().__init__(EAGAIN)
+
+
+class AbortError(RuntimeError):
+    """The real library ends the whole process here, with an assertion that failed."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"libzmq would end the process here (assertion failed): {why}")

@@ -9,8 +9,11 @@ ROUTING_ID: Final = 1
 DELIMITER: Final = 2
 SUBSCRIBE: Final = 3
 CANCEL: Final = 4
-GREETING: Final = 5
-COMMAND: Final = 6
+TOPIC: Final = 5
+"""A (un)subscription that an XSUB's user sends as an ordinary message: 1 or 0, then the prefix."""
+# The engine keeps these to itself; they are the last.
+GREETING: Final = 6
+COMMAND: Final = 7
 
 
 class Msg:

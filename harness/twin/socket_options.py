@@ -19,7 +19,14 @@ _WRITE_ONLY: Final = (
     "XPUB_VERBOSE",
     "XPUB_VERBOSER",
     "XPUB_NODROP",
+    "XPUB_MANUAL",
+    "XPUB_MANUAL_LAST_VALUE",
+    "XPUB_WELCOME_MSG",
+    "ONLY_FIRST_SUBSCRIBE",
     "ROUTER_MANDATORY",
+    "ROUTER_HANDOVER",
+    "PROBE_ROUTER",
+    "CONNECT_ROUTING_ID",
     "REQ_CORRELATE",
     "REQ_RELAXED",
 )
@@ -30,6 +37,7 @@ class Options:
 
     __slots__ = (
         "backlog",
+        "invert_matching",
         "linger",
         "rcvbuf",
         "rcvhwm",
@@ -50,6 +58,7 @@ class Options:
         self.rcvtimeo = -1
         self.linger = -1
         self.backlog = 100
+        self.invert_matching = 0
         self.reconnect_ivl = 100
         self.routing_id = b""
 

@@ -34,15 +34,7 @@ OPTIONS = (
     ("DEALER", "CURVE_SECRETKEY", b"D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs"),
     ("DEALER", "CURVE_SERVERKEY", b"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"),
     ("DEALER", "ZAP_DOMAIN", b"test"),
-    ("ROUTER", "ROUTER_HANDOVER", 1),
     ("ROUTER", "ROUTER_RAW", 1),
-    ("ROUTER", "PROBE_ROUTER", 1),
-    ("ROUTER", "CONNECT_ROUTING_ID", b"name"),
-    ("XPUB", "XPUB_MANUAL", 1),
-    ("XPUB", "XPUB_MANUAL_LAST_VALUE", 1),
-    ("XPUB", "XPUB_WELCOME_MSG", b"hello"),
-    ("PUB", "INVERT_MATCHING", 1),
-    ("SUB", "INVERT_MATCHING", 1),
     ("DEALER", "TCP_ACCEPT_FILTER", b"127.0.0.1/32"),
 )
 

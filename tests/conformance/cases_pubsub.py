@@ -82,7 +82,7 @@ def c408(stage):
     return {"plain": a, "verboser": do("+--")}
 
 
-@case("C410", {"note": ["\\x01A"], "received": [["B"]]}, later="XPUB_MANUAL")
+@case("C410", {"note": ["\\x01A"], "received": [["B"]]})
 def c410(stage):
     r"""XPUB (XPUB_MANUAL=1) binds, XSUB connects and sends \x01A. XPUB receives it and subscribes that peer to B
     instead. XPUB sends A, B.
@@ -109,7 +109,6 @@ def c410(stage):
         "removed": [["\\x001"], ["\\x001"]],
         "xsub_after": "EAGAIN",
     },
-    later="XPUB_MANUAL",
 )
 def c412(stage):
     """A manual forwarder: XSUB and XPUB (manual) bind; PUB connects to XSUB. SUB 1 then SUB 2 connect to XPUB and
@@ -177,9 +176,7 @@ def _manual_cleanup(stage, opt):
     return {"first": out[0], "second": out[1]}
 
 
-@case(
-    "C414", {"first": [["\\x01A"], [["XA"]], ["\\x00A"], "ok"], "second": [["\\x01B"], [["XB"]]]}, later="XPUB_MANUAL"
-)
+@case("C414", {"first": [["\\x01A"], [["XA"]], ["\\x00A"], "ok"], "second": [["\\x01B"], [["XB"]]]})
 def c414(stage):
     """XPUB (manual) binds. XSUB connects, sends +A, XPUB reads it and maps to XA, sends XA, XB; XSUB drains and
     closes; XPUB reads, then unsubscribes XA. A new XSUB connects, sends +B, mapped to XB; XPUB sends XA, XB.
@@ -201,7 +198,7 @@ def _user_multi(stage, first_only):
     return {"frames": [f for m in stage.drain(pub) for f in text(m)]}
 
 
-@case("C416", {"frames": ["ABC", "\\x00BC", "ABC", "\\x01BC", "\\x01BC", "\\x01CD"]}, later="ONLY_FIRST_SUBSCRIBE")
+@case("C416", {"frames": ["ABC", "\\x00BC", "ABC", "\\x01BC", "\\x01BC", "\\x01CD"]})
 def c416(stage):
     r"""XPUB binds, XSUB connects; ONLY_FIRST_SUBSCRIBE=1 on both. XSUB sends [ABC,\x00BC], [ABC,\x01BC],
     [\x01BC,\x01CD]. All frames XPUB receives, in order.
@@ -213,7 +210,7 @@ def c416(stage):
     return _user_multi(stage, True)
 
 
-@case("C418", {"sub0_first": ["A"], "sub1": ["A"], "sub0_second": "EAGAIN"}, later="XPUB_MANUAL_LAST_VALUE")
+@case("C418", {"sub0_first": ["A"], "sub1": ["A"], "sub0_second": "EAGAIN"})
 def c418(stage):
     """XPUB (XPUB_MANUAL_LAST_VALUE=1, SNDHWM=2000) binds, SUBs 0 and 1 connect. 0 subscribes A; XPUB reads,
     subscribes A, sends A; 0 receives. 1 subscribes A; XPUB reads, subscribes A, sends A; 1 and 0 receive.
@@ -242,7 +239,7 @@ def c418(stage):
     return {"sub0_first": a, "sub1": stage.take(s1), "sub0_second": stage.take(s0, 0.25)}
 
 
-@case("C420", {"note": ["\\x01W"], "welcome": ["W"], "other": "EAGAIN"}, later="XPUB_WELCOME_MSG")
+@case("C420", {"note": ["\\x01W"], "welcome": ["W"], "other": "EAGAIN"})
 def c420(stage):
     """XPUB binds, sets XPUB_WELCOME_MSG=W. SUB with subscription W connects; XPUB reads; SUB receives. A second SUB
     subscribed to Z connects, settle, receives.
@@ -283,7 +280,7 @@ def c421(stage):
     return {"notes": out}
 
 
-@case("C422", {"plain": [[["prefix1"]], [["p2"]]], "inverted": [[["p2"]], [["prefix1"]]]}, later="INVERT_MATCHING")
+@case("C422", {"plain": [[["prefix1"]], [["p2"]]], "inverted": [[["p2"]], [["prefix1"]]]})
 def c422(stage):
     """PUB binds; SUB 1 (prefix1) and SUB 2 (p2) connect, settle. PUB sends prefix1, p2. Then INVERT_MATCHING=1 on all
     three; PUB sends prefix1, p2.

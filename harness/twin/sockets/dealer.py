@@ -9,6 +9,7 @@ from harness.twin.lb import LoadBalancer
 from harness.twin.msg import Msg
 from harness.twin.pipe import Pipe
 from harness.twin.socket_base import SocketBase
+from harness.twin.sockets.routing import probe
 
 if TYPE_CHECKING:
     from harness.twin.context import Context
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 class Dealer(SocketBase):
     """The asynchronous client."""
 
-    __slots__ = ("_fq", "_lb")
+    __slots__ = ("_fq", "_lb", "_probe")
 
     type_name = "DEALER"
     type_number = 5
@@ -27,9 +28,19 @@ class Dealer(SocketBase):
         super().__init__(context)
         self._lb = LoadBalancer(self.observer)
         self._fq = FairQueue()
+        self._probe = False
+
+    def xset(self, name: str, value: int | bytes) -> bool:
+        """PROBE_ROUTER (F90)."""
+        if name != "probe_router":
+            return False
+        self._probe = bool(value)
+        return True
 
     def xattach_pipe(self, pipe: Pipe, locally_initiated: bool) -> None:
         """A new peer, both ways."""
+        if self._probe:
+            probe(pipe)
         self._fq.attach(pipe)
         self._lb.attach(pipe)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.twin.errors import EFSM, TwinError
+from harness.twin.errors import EFSM, AbortError, TwinError
 from harness.twin.msg import Msg
 from harness.twin.sockets.router import Router
 
@@ -24,10 +24,6 @@ class Rep(Router):
         super().__init__(context)
         self._sending_reply = False
         self._request_begins = True
-
-    def xset(self, name: str, value: int | bytes) -> bool:
-        """No option of its own."""
-        return False
 
     def xsend(self, msg: Msg) -> bool:
         """Out of turn: EFSM. Never blocks: a reply that cannot go is dropped (F88)."""
@@ -56,13 +52,22 @@ class Rep(Router):
             if msg is None:
                 return False
             if msg.more:
-                super().xsend(msg)
+                self._copy_to_reply(msg)
                 if not msg.data:
                     self._request_begins = False
                     return True
             else:
                 self.rollback()  # no empty frame: the request is discarded whole (F89)
                 self.observer.lost("filtered", msg, self)
+
+    def _copy_to_reply(self, msg: Msg) -> None:
+        try:
+            copied = super().xsend(msg)
+        except TwinError:
+            copied = False
+        if not copied:
+            # Only with ROUTER_MANDATORY, which REP inherits and cannot bear.
+            raise AbortError("REP with ROUTER_MANDATORY cannot reach the peer whose request it has")
 
     def xhas_in(self) -> bool:
         """Only while a request may come."""

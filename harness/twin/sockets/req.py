@@ -73,7 +73,7 @@ class Req(Dealer):
         elif name == "req_correlate":
             self._correlate = bool(value)
         else:
-            return False
+            return super().xset(name, value)
         return True
 
     def xpipe_terminated(self, pipe: Pipe) -> None:

@@ -6,16 +6,16 @@ import errno
 from typing import TYPE_CHECKING
 
 from harness.twin.errors import TwinError
-from harness.twin.fq import FairQueue
 from harness.twin.msg import ROUTING_ID, Msg
 from harness.twin.pipe import ACTIVE, Pipe
-from harness.twin.socket_base import SocketBase
+from harness.twin.sockets.routing import RoutingSocket, probe
 
 if TYPE_CHECKING:
     from harness.twin.context import Context
+    from harness.twin.socket_base import SocketBase
 
 
-class Router(SocketBase):
+class Router(RoutingSocket):
     """The addressing server."""
 
     __slots__ = (
@@ -23,14 +23,14 @@ class Router(SocketBase):
         "_current_out",
         "_drop_cause",
         "_dropped_for",
-        "_fq",
+        "_handover",
         "_mandatory",
         "_more_in",
         "_more_out",
-        "_next_id",
-        "_out_pipes",
         "_prefetched_id",
         "_prefetched_msg",
+        "_probe",
+        "_superseded",
     )
 
     type_name = "ROUTER"
@@ -39,12 +39,10 @@ class Router(SocketBase):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._fq = FairQueue()
         self._anonymous: dict[Pipe, None] = {}
-        self._out_pipes: dict[bytes, Pipe] = {}
         self._mandatory = False
-        # An unseeded counter: the first of a process starts at 0x6B8B4567 (F94).
-        self._next_id = context.random.generate_random()
+        self._handover = False
+        self._probe = False
         self._current_out: Pipe | None = None
         self._more_out = False
         self._drop_cause = ""
@@ -52,19 +50,28 @@ class Router(SocketBase):
         self._more_in = False
         self._prefetched_id: Msg | None = None
         self._prefetched_msg: Msg | None = None
+        # A pipe that was superseded while a message of it was being read: it ends with that message.
+        self._superseded: Pipe | None = None
 
     def xset(self, name: str, value: int | bytes) -> bool:
-        """ROUTER_MANDATORY (F91, F92)."""
-        if name != "router_mandatory":
-            return False
-        self._mandatory = bool(value)
+        """ROUTER_MANDATORY (F91, F92), ROUTER_HANDOVER (F97), PROBE_ROUTER (F90), CONNECT_ROUTING_ID (F94)."""
+        if name == "router_mandatory":
+            self._mandatory = bool(value)
+        elif name == "router_handover":
+            self._handover = bool(value)
+        elif name == "probe_router":
+            self._probe = bool(value)
+        else:
+            return super().xset(name, value)
         return True
 
     # -- pipes -----------------------------------------------------------------------------------
 
     def xattach_pipe(self, pipe: Pipe, locally_initiated: bool) -> None:
         """A peer is served once its identity is known (F183)."""
-        if self._identify(pipe):
+        if self._probe:
+            probe(pipe)
+        if (locally_initiated and self._name_as_told(pipe)) or self._identify(pipe):
             self._fq.attach(pipe)
         else:
             self._anonymous[pipe] = None
@@ -74,9 +81,7 @@ class Router(SocketBase):
         if pipe in self._anonymous:
             del self._anonymous[pipe]
             return
-        if self._out_pipes.get(pipe.routing_id) is pipe:
-            del self._out_pipes[pipe.routing_id]
-        self._fq.pipe_terminated(pipe)
+        self._forget(pipe)
         pipe.rollback()
         if pipe is self._current_out:
             self._current_out = None
@@ -94,16 +99,29 @@ class Router(SocketBase):
         msg = pipe.read()
         if msg is None:
             return False
-        if msg.data:
-            identity = msg.data
-            if identity in self._out_pipes:
+        identity = msg.data
+        if not identity:
+            identity = self._generated_id()
+        elif identity in self._out_pipes:
+            if not self._handover:
                 return False  # a duplicate is never read and never addressable (F95)
-        else:
-            identity = b"\0" + self._next_id.to_bytes(4, "big")
-            self._next_id = (self._next_id + 1) & 0xFFFFFFFF
-        pipe.routing_id = identity
-        self._out_pipes[identity] = pipe
+            self._supersede(self._out_pipes.pop(identity))
+        self._name(pipe, identity)
         return True
+
+    def _supersede(self, old: Pipe) -> None:
+        """The newcomer takes the identity: the old pipe gets another one and ends (F97)."""
+        self._name(old, self._generated_id())
+        old.unread_cause = "handover"
+        if old is self._fq.last and (self._more_in or self._prefetched_msg is not None):
+            self._superseded = old
+        else:
+            old.terminate(True)
+
+    def _message_read(self) -> None:
+        old, self._superseded = self._superseded, None
+        if old is not None:
+            old.terminate(True)
 
     # -- sending ---------------------------------------------------------------------------------
 
@@ -153,10 +171,11 @@ class Router(SocketBase):
 
     def rollback(self) -> None:
         """Forget the frames of a message that turned out malformed."""
+        # Only if there is a pipe that takes the message: else the next message is taken for the rest of this one.
         if self._current_out is not None:
             self._current_out.rollback()
             self._current_out = None
-        self._more_out = False
+            self._more_out = False
 
     def xhas_out(self) -> bool:
         """Always, but with MANDATORY only if any peer has room (F99)."""
@@ -180,12 +199,16 @@ class Router(SocketBase):
         if self._prefetched_msg is not None:
             msg, self._prefetched_msg = self._prefetched_msg, None
             self._more_in = msg.more
+            if not msg.more and self._superseded is not None:
+                self._message_read()
             return msg
         fetched = self._fetch()
         if fetched is None:
             return None
         if self._more_in:
             self._more_in = fetched.more
+            if not fetched.more and self._superseded is not None:
+                self._message_read()
             return fetched
         self._prefetched_msg = fetched
         return Msg(self._source(), more=True)

@@ -6,7 +6,7 @@ import errno
 from typing import ClassVar
 
 from harness.twin.errors import TwinError
-from harness.twin.msg import Msg
+from harness.twin.msg import CANCEL, SUBSCRIBE, Msg
 from harness.twin.sockets.xsub import XSub
 
 
@@ -22,15 +22,22 @@ class Sub(XSub):
 
     def xset(self, name: str, value: int | bytes) -> bool:
         """SUBSCRIBE and UNSUBSCRIBE; commands are not looked at meanwhile (F50, F110)."""
+        if name == "invert_matching":
+            self.options.invert_matching = int(bool(value))
+            self._wants = self._unwanted if value else self._wanted
+            return True
         if name not in ("subscribe", "unsubscribe"):
             return False
         if not isinstance(value, bytes):
             raise TwinError(errno.EINVAL)
         if name == "subscribe":
-            self.subscribe(value)
+            self._subscribe(value, Msg(value, kind=SUBSCRIBE))
         else:
-            self.unsubscribe(value)
+            self._unsubscribe(value, Msg(value, kind=CANCEL))
         return True
+
+    def _unwanted(self, data: bytes) -> bool:
+        return not self._wanted(data)
 
     def xsend(self, msg: Msg) -> bool:
         """Not supported."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.twin.dist import Distributor
 from harness.twin.fq import FairQueue
-from harness.twin.msg import CANCEL, DATA, ROUTING_ID, SUBSCRIBE, Msg
+from harness.twin.msg import DATA, ROUTING_ID, SUBSCRIBE, TOPIC, Msg
 from harness.twin.pipe import Pipe
 from harness.twin.socket_base import SocketBase
 
@@ -17,7 +18,18 @@ if TYPE_CHECKING:
 class XSub(SocketBase):
     """The subscriber whose subscriptions are its own messages."""
 
-    __slots__ = ("_ahead", "_dist", "_fq", "_lengths", "_more_recv", "_more_send", "_topics")
+    __slots__ = (
+        "_ahead",
+        "_dist",
+        "_fq",
+        "_lengths",
+        "_more_recv",
+        "_more_send",
+        "_only_first",
+        "_process_subscribe",
+        "_topics",
+        "_wants",
+    )
 
     type_name = "XSUB"
     type_number = 10
@@ -35,6 +47,16 @@ class XSub(SocketBase):
         self._ahead: Msg | None = None
         self._more_send = False
         self._more_recv = False
+        self._only_first = False
+        self._process_subscribe = False
+        self._wants: Callable[[bytes], bool] = self._wanted
+
+    def xset(self, name: str, value: int | bytes) -> bool:
+        """ONLY_FIRST_SUBSCRIBE: only the first frame of a message may be a subscription."""
+        if name != "only_first_subscribe":
+            return False
+        self._only_first = bool(value)
+        return True
 
     # -- pipes -----------------------------------------------------------------------------------
 
@@ -66,13 +88,13 @@ class XSub(SocketBase):
 
     # -- subscriptions -----------------------------------------------------------------------------
 
-    def subscribe(self, prefix: bytes) -> None:
+    def _subscribe(self, prefix: bytes, msg: Msg) -> None:
         """Count it and tell all publishers, every time (F109)."""
         self._topics[prefix] = self._topics.get(prefix, 0) + 1
         self._lengths = sorted({len(topic): None for topic in self._topics})
-        self._to_all(Msg(prefix, kind=SUBSCRIBE))
+        self._to_all(msg)
 
-    def unsubscribe(self, prefix: bytes) -> None:
+    def _unsubscribe(self, prefix: bytes, msg: Msg) -> None:
         """Tell the publishers when the count reaches zero (F109)."""
         count = self._topics.get(prefix, 0)
         if count == 0:
@@ -82,7 +104,7 @@ class XSub(SocketBase):
             return
         del self._topics[prefix]
         self._lengths = sorted({len(topic): None for topic in self._topics})
-        self._to_all(Msg(prefix, kind=CANCEL))
+        self._to_all(msg)
 
     def topics_count(self) -> int:
         """Different prefixes subscribed to."""
@@ -100,13 +122,19 @@ class XSub(SocketBase):
 
     def xsend(self, msg: Msg) -> bool:
         """A subscription (first byte 1), its end (0), or a message to all publishers (F112)."""
-        first = not self._more_send
+        if not self._more_send:
+            self._process_subscribe = not self._only_first
+            may_be = True
+        else:
+            may_be = self._process_subscribe
         self._more_send = msg.more
-        lead = msg.data[:1]
-        if first and lead == b"\1":
-            self.subscribe(msg.data[1:])
-        elif first and lead == b"\0":
-            self.unsubscribe(msg.data[1:])
+        lead = msg.data[:1] if may_be else b""
+        if lead == b"\1":
+            self._process_subscribe = True
+            self._subscribe(msg.data[1:], Msg(msg.data, msg.more, TOPIC))
+        elif lead == b"\0":
+            self._process_subscribe = True
+            self._unsubscribe(msg.data[1:], Msg(msg.data, msg.more, TOPIC))
         else:
             self._to_all(msg)
         return True
@@ -134,7 +162,7 @@ class XSub(SocketBase):
                 return msg
             if msg.kind == ROUTING_ID:
                 continue
-            if self._wanted(msg.data):
+            if self._wants(msg.data):
                 return msg
             while msg.more:
                 msg = fq.recv()
