@@ -47,14 +47,12 @@ class Context:
     """All that sockets of one simulated process share.
 
     Args:
-        io_threads: 1, or 0 for inproc alone (F201); more are not simulated yet.
+        io_threads: 0 allows inproc alone (F201).
     """
 
     def __init__(self, kernel: Kernel, costs: Costs, observer: Observer, network: Network, io_threads: int = 1) -> None:
         if io_threads < 0:
             raise TwinError(errno.EINVAL)
-        if io_threads > 1:
-            raise NotSimulatedYet(f"a context with {io_threads} I/O threads")
         self.kernel = kernel
         self.costs = costs
         self.observer = observer
@@ -89,11 +87,19 @@ class Context:
         self.sockets[socket] = None
         return socket
 
-    def io_thread(self) -> IoThread:
-        """The thread for a new connection. Raises TwinError (EMTHREAD) without I/O threads (F201)."""
-        if not self.io_threads:
+    def io_thread(self, affinity: int) -> IoThread:
+        """The thread for a new object: of those allowed the one that polls least, the first of equals (F189).
+
+        Raises TwinError (EMTHREAD) when there is none (F201).
+        """
+        chosen: IoThread | None = None
+        for number, thread in enumerate(self.io_threads):
+            allowed = not affinity or affinity >> number & 1
+            if allowed and (chosen is None or thread.load < chosen.load):
+                chosen = thread
+        if chosen is None:
             raise TwinError(EMTHREAD)
-        return self.io_threads[0]
+        return chosen
 
     @staticmethod
     def parse(address: str) -> tuple[str, str]:

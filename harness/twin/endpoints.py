@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from harness.twin.connecter import STOP_AFTER_DISCONNECT
 from harness.twin.errors import TwinError
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 class Endpoints:
     """What one socket has opened; the same address may be there more than once."""
 
-    __slots__ = ("_opened", "_socket")
+    __slots__ = ("_opened", "_socket", "disconnected")
 
     def __init__(self, socket: SocketBase) -> None:
         self._socket = socket
         self._opened: dict[str, list[Endpoint]] = {}
+        self.disconnected = False
+        """Something was undone under RECONNECT_STOP's third bit (F131)."""
 
     def bind(self, address: str) -> None:
         """Listen at an address. Raises TwinError: EADDRINUSE, EINVAL, EPROTONOSUPPORT."""
@@ -60,6 +63,14 @@ class Endpoints:
             raise TwinError(errno.ENOENT)
         for endpoint in opened:
             endpoint.close(socket.options.linger)
+        if socket.options.reconnect_stop & STOP_AFTER_DISCONNECT:
+            self.disconnected = True
+
+    def remove(self, address: str) -> None:
+        """A command: the I/O thread has given an address up (F130, F131)."""
+        linger_ms = self._socket.options.linger
+        for endpoint in self._opened.pop(address, ()):
+            endpoint.close(linger_ms)
 
     def close(self) -> None:
         """The socket closes: end all that it has opened, and every connection that came in."""

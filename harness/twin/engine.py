@@ -84,6 +84,8 @@ class Engine:
     def plug(self, session: Session) -> None:
         """Start to speak for ``session``: the first ten bytes go at once (F177)."""
         self._session = self.plugged = session
+        self._io = session.io
+        self._io.load += 1
         self._handshake = Handshake(session)
         self.restart_output()
         self.data_coming()
@@ -105,6 +107,7 @@ class Engine:
             session.engine_error(protocol)
 
     def _leave(self, session: Session) -> None:
+        self._io.load -= 1
         out = self._out
         unwritten = self._out_bytes + self._cut_bytes
         written = out.loaded - unwritten

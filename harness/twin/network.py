@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from harness.twin.errors import TwinError
 
 if TYPE_CHECKING:
-    from harness.twin.transport.stream import Listener
+    from harness.twin.listener import Listener
 
 _FIRST_EPHEMERAL: Final = 49152
 _LAST_PORT: Final = 65535

@@ -13,8 +13,10 @@ from harness.twin.msg import DATA, Msg
 from harness.twin.pipe import Pipe, pipe_pair
 
 if TYPE_CHECKING:
+    from harness.twin.connecter import Connecter
     from harness.twin.engine import Engine
     from harness.twin.io_thread import IoThread
+    from harness.twin.listener import Listener
     from harness.twin.observer import Observer
     from harness.twin.socket_base import SocketBase
     from harness.twin.socket_options import Options
@@ -31,11 +33,17 @@ class Session:
         socket: whose connection it is.
         options: a copy made at ``bind`` or ``connect`` (F23).
         connecter: starts another attempt after a break; None on the binding side.
+        listener: whoever accepted it; None on the connecting side.
+        closing: it was told to end and waits for its pipe.
+        ended: it is gone.
     """
 
     __slots__ = (
         "_connecter",
         "_incomplete_in",
+        "_leaving",
+        "_linger_for",
+        "_listener",
         "closing",
         "ended",
         "engine",
@@ -53,8 +61,8 @@ class Session:
         socket: SocketBase,
         options: Options,
         io: IoThread,
-        connecter: Callable[[], None] | None,
-        pipe: Pipe | None = None,
+        connecter: Connecter | None,
+        listener: Listener | None = None,
     ) -> None:
         self.socket = socket
         self.options = options
@@ -63,11 +71,14 @@ class Session:
         self.routing_id = options.routing_id
         self.engine: Engine | None = None
         self.remote: SocketBase | None = None
-        self.pipe = pipe
+        self.pipe: Pipe | None = None
         self.ended = False
         self.closing = False
         self._connecter = connecter
+        self._listener = listener
         self._incomplete_in = False
+        self._linger_for: Pipe | None = None
+        self._leaving: dict[Pipe, None] = {}
 
     # -- as owner of a pipe end -----------------------------------------------------------------
 
@@ -77,7 +88,9 @@ class Session:
 
     def read_activated(self, pipe: Pipe) -> None:
         """There is something to send: wake the engine (F61)."""
-        if pipe is not self.pipe or self.engine is None:
+        if pipe is not self.pipe:
+            return  # it is on its way out
+        if self.engine is None:
             pipe.check_read()
         else:
             self.engine.restart_output()
@@ -94,6 +107,9 @@ class Session:
         """The pipe is dead; a closing session may go now."""
         if pipe is self.pipe:
             self.pipe = None
+            self._linger_for = None
+        else:
+            self._leaving.pop(pipe, None)
         if self.closing:
             self._finish()
 
@@ -105,6 +121,9 @@ class Session:
 
     def start(self, engine: Engine) -> None:
         """A connection stands: speak."""
+        if self.ended:
+            engine.close()
+            return
         self.engine = engine
         engine.plug(self)
 
@@ -151,17 +170,35 @@ class Session:
         self._clean_pipes()
         self.event("disconnected")
         if self._connecter is not None and not protocol:
-            # Also while it lingers: the next peer gets the rest (F167).
-            if self.pipe is not None and self.socket.resubscribes:
-                self.pipe.hiccup()
-            self._connecter()
+            self._reconnect(self._connecter)
         elif self.closing:
             if self.pipe is not None:
                 self.pipe.terminate(False)
         else:
-            self.process_term(0)
+            self.terminate()
         if self.pipe is not None:
             self.pipe.check_read()  # perhaps only the delimiter is left
+
+    def _reconnect(self, connecter: Connecter) -> None:
+        """Also while it lingers: the next peer gets the rest (F167)."""
+        pipe = self.pipe
+        if pipe is not None and self.options.immediate:
+            # The pipe goes with the connection, both directions of it (F121, F139).
+            pipe.hiccup()
+            pipe.terminate(False)
+            self._leaving[pipe] = None
+            self.pipe = None
+            self._linger_for = None
+        if self.options.reconnect_ivl > 0:
+            connecter.start(wait=True)
+        else:
+            self.give_up(connecter)
+        if self.pipe is not None and self.socket.resubscribes:
+            self.pipe.hiccup()
+
+    def give_up(self, connecter: Connecter) -> None:
+        """No further attempts: the endpoint is removed when the application next looks (F130, F131)."""
+        self.socket.post(self.socket.endpoints.remove, connecter.address)
 
     def _clean_pipes(self) -> None:
         pipe = self.pipe
@@ -178,6 +215,13 @@ class Session:
 
     # -- the end -------------------------------------------------------------------------------
 
+    def terminate(self) -> None:
+        """The connection is over for good: ask the owner, who answers with :meth:`process_term` (F134)."""
+        if self._listener is None:
+            self.socket.post(self.socket.end_session, self)
+        else:
+            self._listener.io.post(self._listener.end_session, self)
+
     def process_term(self, linger_ms: int) -> None:
         """Close: wait for the queue to be sent, at most ``linger_ms`` (-1: for ever) (F165-F167)."""
         if self.ended or self.closing:
@@ -191,21 +235,26 @@ class Session:
             pipe.unread_cause = "linger"
         if linger_ms > 0:
             kernel = self.io.kernel
-            self.io.at(kernel.now_ns + kernel.lag_ns + linger_ms * 1_000_000, self._linger_expired, None)
+            self._linger_for = pipe
+            self.io.at(kernel.now_ns + kernel.lag_ns + linger_ms * 1_000_000, self._linger_expired, pipe)
         pipe.terminate(linger_ms != 0)
         if self.engine is None:
             pipe.check_read()
 
-    def _linger_expired(self, _: None) -> None:
-        if self.pipe is not None:
-            self.pipe.unread_cause = "linger"
-            self.pipe.terminate(False)
+    def _linger_expired(self, pipe: Pipe) -> None:
+        if pipe is self._linger_for:
+            pipe.unread_cause = "linger"
+            pipe.terminate(False)
 
     def _finish(self) -> None:
-        if self.ended or self.pipe is not None:
+        if self.ended or self.pipe is not None or self._leaving:
             return
         self.ended = True
         if self.engine is not None:
             self.engine.close()
             self.engine = None
+        if self._connecter is not None:
+            self._connecter.stop()
+        if self._listener is not None:
+            self._listener.session_ended(self)
         self.socket.session_ended(self)

@@ -88,7 +88,7 @@ class SocketBase(Commands):
     def write_activated(self, pipe: Pipe) -> None:
         """A pipe has room again."""
 
-    def hiccuped(self, pipe: Pipe) -> None:
+    def xhiccuped(self, pipe: Pipe) -> None:
         """The connection under a pipe was lost and the pipe kept."""
 
     def xsend(self, msg: Msg) -> bool:
@@ -128,6 +128,14 @@ class SocketBase(Commands):
         self.observer.detached(self, pipe)
         if self.closed:
             self.context.check_ended()
+
+    def hiccuped(self, pipe: Pipe) -> None:
+        """A command: the connection under a pipe was lost; with IMMEDIATE the pipe goes, too (F139)."""
+        if self.options.immediate:
+            pipe.unread_cause = "disconnect_pipe"
+            pipe.terminate(False)
+        else:
+            self.xhiccuped(pipe)
 
     def process_bind(self, pipe: Pipe) -> None:
         """A command: a peer's handshake is done, take its pipe into service."""
@@ -290,6 +298,10 @@ class SocketBase(Commands):
         self.context.check_ended()
         # No time is spent here: a garbage collector may call this, where nothing can wait.
         self.kernel.lag_ns = 0
+
+    def end_session(self, session: Session) -> None:
+        """A command: a session asks to be ended, which takes this thread (F134)."""
+        session.post(session.process_term, self.options.linger)
 
     def session_ended(self, session: Session) -> None:
         """One of this socket's sessions is gone."""

@@ -36,13 +36,18 @@ class Options:
     """Option values of one socket, by lower-case name; copied for sessions and listeners (F23)."""
 
     __slots__ = (
+        "affinity",
         "backlog",
+        "connect_timeout",
+        "immediate",
         "invert_matching",
         "linger",
         "rcvbuf",
         "rcvhwm",
         "rcvtimeo",
         "reconnect_ivl",
+        "reconnect_ivl_max",
+        "reconnect_stop",
         "routing_id",
         "sndbuf",
         "sndhwm",
@@ -60,6 +65,11 @@ class Options:
         self.backlog = 100
         self.invert_matching = 0
         self.reconnect_ivl = 100
+        self.reconnect_ivl_max = 0
+        self.reconnect_stop = 0
+        self.connect_timeout = 0
+        self.immediate = 0
+        self.affinity = 0
         self.routing_id = b""
 
     def snapshot(self) -> Options:

@@ -17,14 +17,11 @@ pytestmark = pytest.mark.timeout(30)
 # (socket type, option, a value that would change what is lost or when)
 OPTIONS = (
     ("PULL", "CONFLATE", 1),
-    ("PUSH", "IMMEDIATE", 1),
     ("DEALER", "HEARTBEAT_IVL", 100),
     ("DEALER", "HEARTBEAT_TTL", 1000),
     ("DEALER", "HEARTBEAT_TIMEOUT", 500),
     ("DEALER", "HANDSHAKE_IVL", 100),
-    ("DEALER", "CONNECT_TIMEOUT", 100),
     ("DEALER", "MAXMSGSIZE", 1000),
-    ("DEALER", "RECONNECT_IVL_MAX", 1000),
     ("DEALER", "TCP_KEEPALIVE", 1),
     ("DEALER", "PLAIN_SERVER", 1),
     ("DEALER", "PLAIN_USERNAME", b"admin"),
@@ -64,10 +61,8 @@ def test_an_option_outside_the_core(stage: Stage, kind: str, option: str, value:
 
 DEFAULTS = (
     ("CONFLATE", 0),
-    ("IMMEDIATE", 0),
     ("HEARTBEAT_IVL", 0),
     ("MAXMSGSIZE", -1),
-    ("RECONNECT_IVL_MAX", 0),
     ("HANDSHAKE_IVL", 30000),
     ("PLAIN_SERVER", 0),
 )

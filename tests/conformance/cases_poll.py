@@ -83,7 +83,7 @@ def c775(stage):
     }
 
 
-@case("C778", {"before": [True, False], "after": [True, True]}, later="IMMEDIATE")
+@case("C778", {"before": [True, False], "after": [True, True]})
 def c778(stage):
     """DEALER connects to a port nobody listens on: writable? Another DEALER with IMMEDIATE=1 does the same: writable?
     A DEALER binds the port, settle 500 ms: both writable?

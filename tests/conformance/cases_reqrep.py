@@ -416,7 +416,7 @@ def _dead_and_live(stage, immediate):
     return {"rep_got": got, "reply": stage.take(req, 0.5)}
 
 
-@case("C231", {"rep_got": ["q"], "reply": ["r"]}, later="IMMEDIATE")
+@case("C231", {"rep_got": ["q"], "reply": ["r"]})
 def c231(stage):
     """REP binds. REQ (IMMEDIATE=1) connects first to a port nobody listens on, then to REP; settle; REQ sends q; REP
     answers if it got it.

@@ -66,7 +66,7 @@ class XSub(SocketBase):
         self._dist.attach(pipe)
         self._tell_all(pipe)
 
-    def hiccuped(self, pipe: Pipe) -> None:
+    def xhiccuped(self, pipe: Pipe) -> None:
         """After a reconnect all subscriptions are sent again (F146)."""
         self._tell_all(pipe)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Final
 
-from harness.twin.connecter import Connecter
+from harness.twin.connecter import Attempt, Connecter
 from harness.twin.engine import Engine, connect_engines
 from harness.twin.errors import TwinError
-from harness.twin.session import Session
+from harness.twin.listener import Listener
 
 if TYPE_CHECKING:
     from harness.twin.context import Context
@@ -21,38 +21,7 @@ if TYPE_CHECKING:
 
 _LOCAL: Final = ("*", "0.0.0.0", "localhost")
 _LAST_PORT: Final = 65535
-
-
-class Listener:
-    """A bound address; options as they were at bind (F12, F23)."""
-
-    def __init__(self, stream: Stream, socket: SocketBase, key: str) -> None:
-        self.socket = socket
-        self.options = socket.options.snapshot()
-        self.io = socket.context.io_thread()
-        self.closed = False
-        self._stream = stream
-        self._key = key
-        self._sessions: dict[Session, None] = {}
-
-    def accepted(self, engine: Engine) -> None:
-        """A connection has come: a session of its own for it (F120)."""
-        if self.closed:
-            engine.close()
-            return
-        session = self.socket.session_class(self.socket, self.options, self.io, None)
-        self.socket.sessions[session] = None
-        self._sessions[session] = None
-        session.event("accepted")
-        session.start(engine)
-
-    def close(self, linger_ms: int) -> None:
-        """Stop listening and close what was accepted here (F173)."""
-        self.closed = True
-        self._stream.forget(self._key, self)
-        for session in self._sessions:
-            session.post(session.process_term, linger_ms)
-        self.socket.event("closed")
+_SYN_RETRY_NS: Final = 1_000_000_000
 
 
 class Stream:
@@ -73,39 +42,49 @@ class Stream:
     def connect(self, socket: SocketBase, rest: str) -> Connecter:
         """Make session and pipe at once, connect later (F119). Raises TwinError: EINVAL, EMTHREAD."""
         _, key = self._resolve(rest, binding=False)
-        return Connecter(self, socket, key)
+        return Connecter(self, socket, f"{self._transport}://{rest}", key)
+
+    @property
+    def delayed(self) -> bool:
+        """Whether the outcome of an attempt is known only some time after it began (F208)."""
+        return self._transport == "tcp"
 
     def forget(self, key: str, listener: Listener) -> None:
         """The address is free again."""
         self._network.forget(self._transport, key, listener)
 
-    def open(self, connecter: Connecter, key: str) -> None:
+    def open(self, attempt: Attempt, key: str) -> None:
         """One attempt: connected, or refused, a round trip later (F127, F178)."""
         kernel = self._context.kernel
-        costs = self._context.costs
-        now = kernel.now_ns + kernel.lag_ns
-        hop = costs.hop_ns[self._transport]
-        io = connecter.io
+        hop = self._context.costs.hop_ns[self._transport]
+        io = attempt.io
 
         def arrive() -> None:
+            """The request to connect is there."""
+            now = kernel.now_ns
             listener = self._network.find(self._transport, key)
-            if listener is None or listener.closed:
-                io.at(now + 2 * hop, connecter.refused, None)
+            full = listener is not None and not listener.closed and not listener.take_place()
+            if full and self.delayed:
+                if not attempt.abandoned:
+                    kernel.call_at(now + _SYN_RETRY_NS, arrive)  # the kernel drops the packet (F136)
                 return
-            near, far = self._make_engines(connecter, listener)
-            io.at(now + 2 * hop, connecter.connected, near)
-            listener.io.at(now + 3 * hop, listener.accepted, far)
+            if listener is None or listener.closed or full:
+                io.at(now + hop, attempt.refused, None)
+                return
+            near, far = self._make_engines(attempt, listener)
+            io.at(now + hop, attempt.connected, near)
+            kernel.call_at(now + 2 * hop, lambda: listener.arrived(far))
 
-        kernel.call_at(now + hop, arrive)
+        kernel.call_at(kernel.now_ns + kernel.lag_ns + hop, arrive)
 
-    def _make_engines(self, connecter: Connecter, listener: Listener) -> tuple[Engine, Engine]:
+    def _make_engines(self, attempt: Attempt, listener: Listener) -> tuple[Engine, Engine]:
         kernel = self._context.kernel
         costs = self._context.costs
-        mine, theirs = connecter.options, listener.options
+        mine, theirs = attempt.options, listener.options
         there = costs.flow(kernel, self._transport, mine.sndbuf, theirs.rcvbuf)
         back = costs.flow(kernel, self._transport, theirs.sndbuf, mine.rcvbuf)
         calls = costs.streams[self._transport]
-        near = Engine(connecter.io, calls, there, back)
+        near = Engine(attempt.engine_io, calls, there, back)
         far = Engine(listener.io, calls, back, there)
         connect_engines(near, far)
         return near, far
