@@ -28,7 +28,7 @@ from typing import Any
 
 from harness.twin.context import Context
 from harness.twin.costs import Costs
-from harness.twin.front_end import front_end, run_source
+from harness.twin.front_end import front_end
 from harness.twin.kernel import InterruptedSimulation, Kernel, NotInSimulationError, Process, SimulatedExit
 from harness.twin.msg import DATA, Msg
 from harness.twin.network import Network
@@ -36,6 +36,7 @@ from harness.twin.observer import Observer
 from harness.twin.options import NotSimulatedYet
 from harness.twin.pipe import Pipe
 from harness.twin.socket_base import SocketBase
+from harness.twin.virtual.home import Home
 
 __all__ = [
     "InterruptedSimulation",
@@ -159,6 +160,9 @@ def run_file(path: str | Path, *, seed: int = 0, until_ns: int | None = None) ->
     Raises whatever the program raises.
     """
     twin = Twin(seed=seed)
-    twin.spawn(run_source, path, name=str(path))
+    program = Home(twin, path, seed=seed, tells_errors=False)
+    program.start()
     twin.run(until_ns)
+    if program.error is not None:
+        raise program.error
     return twin

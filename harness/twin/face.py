@@ -7,6 +7,8 @@ import importlib
 import os
 from typing import Any, Final, NoReturn
 
+from greenlet import getcurrent
+
 from harness.twin.errors import EFSM, EMTHREAD, ENOCOMPATPROTO, ETERM
 
 _MESSAGES: Final = {
@@ -27,10 +29,18 @@ def use_front(module: Any) -> None:
 
 
 def front_end_module() -> Any:
-    """The front end: a module-like object."""
+    """The front end: a module-like object. A stranger's program has one of its own."""
+    program = _program()
+    if program is not None:
+        return program.front
     if _front is None:
         use_front(importlib.import_module("zmq"))  # pyzmq itself has chosen this backend
     return _front
+
+
+def _program() -> Any:
+    process = getattr(getcurrent(), "process", None)
+    return None if process is None else process.program
 
 
 def raise_errno(number: int) -> NoReturn:
@@ -39,6 +49,9 @@ def raise_errno(number: int) -> NoReturn:
     _last_errno = number
     front = front_end_module()
     if number == _errno.EAGAIN:
+        program = _program()
+        if program is not None:
+            program.found_nothing()
         raise front.error.Again(number)
     if number == ETERM:
         raise front.error.ContextTerminated(number)

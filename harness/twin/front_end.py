@@ -121,16 +121,3 @@ def _instance(cls: Any, io_threads: int = 1) -> Any:
     if context is None or context.closed:
         context = instances[cls] = cls(io_threads=io_threads)
     return context
-
-
-def run_source(path: str | Path) -> None:
-    """Run a file of plain pyzmq; its ``import zmq`` finds the simulated library.
-
-    Call it inside a simulated process. Raises whatever the program raises.
-    """
-    file = Path(path)
-    code = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
-    module = types.ModuleType("__main__")
-    module.__file__ = str(file)
-    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": front_end().import_}
-    exec(code, module.__dict__)  # noqa: S102 - running the user's program is the purpose

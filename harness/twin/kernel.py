@@ -47,6 +47,7 @@ class Process:
         error: the exception that ended the program, else None.
         finished: whether the program has returned, failed or been ended.
         instances: what a program takes for global in its process, by class; processes may share it.
+        program: the stranger's program whose thread this is, else None.
     """
 
     __slots__ = (
@@ -60,6 +61,7 @@ class Process:
         "kernel",
         "name",
         "on_exit",
+        "program",
         "token",
     )
 
@@ -74,6 +76,7 @@ class Process:
         self.error_text = ""
         self.finished = False
         self.instances: dict[Any, Any] = {}
+        self.program: Any = None
         self.on_exit: Callable[[], None] | None = None
         # A process waits for one thing at a time; the token tells a wake-up that is still
         # wanted from one that belongs to an earlier wait.
@@ -181,6 +184,10 @@ class Kernel(simpy.Environment):
     def has_more(self) -> bool:
         """Whether anything is left to happen."""
         return bool(self._entries)
+
+    def next_ns(self) -> int:
+        """When the next thing happens; never, when nothing is left to."""
+        return self._entries[0][0] if self._entries else NEVER_NS
 
     def step(self) -> None:
         """Process the next entry of the queue. Raises simpy's EmptySchedule when there is none."""

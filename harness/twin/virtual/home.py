@@ -1,0 +1,169 @@
+"""A simulated program: what an operating system process is to a script of plain pyzmq."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import greenlet
+
+from harness.twin.kernel import InterruptedSimulation, Process, SimulatedExit
+from harness.twin.virtual.chance import RandomBytes
+from harness.twin.virtual.clock import Clock
+from harness.twin.virtual.modules import Modules
+from harness.twin.virtual.system import ExitedAtOnce
+from harness.twin.virtual.threads import Threads
+from harness.twin.virtual.tracebacks import traceback_text
+
+if TYPE_CHECKING:
+    from harness.twin import Twin
+
+_FIRST_PID: Final = 1000
+
+
+class Home:
+    """One program: its threads, its modules, and what became of it.
+
+    Args:
+        twin: the world it runs in.
+        script: the file.
+        arguments: what follows the file's name on its command line.
+        name: for people; None is the file's name.
+        index: distinguishes the programs of one world.
+        host: name of the simulated host.
+        seed: all chance in the program is drawn from it and its index.
+        stdout, stderr: where its output goes; None is that of the process.
+        tells_errors: whether the traceback of what it dies of is written to ``stderr``.
+
+    Attributes:
+        exit_status: None while it runs.
+        error: the exception that it died of, else None.
+    """
+
+    clock: Clock
+    threads: Threads
+    modules: Modules
+
+    def __init__(
+        self,
+        twin: Twin,
+        script: str | Path,
+        arguments: tuple[str, ...] = (),
+        *,
+        name: str | None = None,
+        index: int = 0,
+        host: str = "localhost",
+        seed: int = 0,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        tells_errors: bool = True,
+    ) -> None:
+        self.twin = twin
+        self.kernel = twin.kernel
+        self.costs = twin.costs
+        self.clock = Clock(twin.kernel, twin.costs)
+        self.script = Path(script)
+        self.name = name or self.script.name
+        self.argv = [str(script), *arguments]
+        self.path = [str(self.script.resolve().parent), *(place for place in sys.path if place)]
+        self.index = index
+        self.pid = _FIRST_PID + index
+        self.host = host
+        self.stdout = stdout or sys.stdout
+        self.stderr = stderr or sys.stderr
+        self.random_bytes = RandomBytes(seed, f"program/{index}")
+        self.at_exit: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
+        self.threads = Threads(self, self.pid)
+        self.processes: list[Process] = []
+        self.modules = Modules(self)
+        self.exit_status: int | None = None
+        self.error: BaseException | None = None
+        self._tells_errors = tells_errors
+        self._instances: dict[Any, Any] = {}
+
+    @property
+    def front(self) -> Any:
+        """This program's copy of pyzmq's front end: errors are raised in its classes."""
+        return self.modules.load("zmq")
+
+    def found_nothing(self) -> None:
+        """A call that did not wait has failed with EAGAIN."""
+        self.clock.failed()
+
+    # -- threads -----------------------------------------------------------------------------------
+
+    def start(self, delay_ns: int = 0) -> Process:
+        """The program starts that long from now."""
+        process = self.spawn(self._main, self.name, delay_ns)
+        self.threads.adopt_main(process)
+        return process
+
+    def spawn(self, function: Callable[[], None], name: str, delay_ns: int = 0) -> Process:
+        """One more thread of this program."""
+        process = self.kernel.spawn(function, name=name, delay_ns=delay_ns)
+        process.instances = self._instances
+        process.program = self
+        self.processes.append(process)
+        return process
+
+    def complain(self, error: BaseException, where: str) -> None:
+        """Write what a thread has died of, as Python does."""
+        sys_module = self.modules.load("sys")
+        print(where, file=sys_module.stderr)
+        print(traceback_text(error), end="", file=sys_module.stderr)
+
+    # -- from start to end -------------------------------------------------------------------------
+
+    def _main(self) -> None:
+        try:
+            self._live()
+        except ExitedAtOnce as ended:
+            self._gone(ended.code)
+
+    def _live(self) -> None:
+        load = self.modules.load
+        status = self._guarded(self._run_script)
+        # As the interpreter does: wait for threads that are no daemons, then call the exit handlers.
+        self._guarded(load("threading")._shutdown)
+        self._guarded(load("atexit")._run_exitfuncs)
+        self._gone(status)
+
+    def _run_script(self) -> None:
+        load = self.modules.load
+        load("threading")  # the first thread to import it is the main thread
+        code = compile(self.script.read_bytes(), self.argv[0], "exec", dont_inherit=True)
+        module = types.ModuleType("__main__")
+        module.__dict__.update(__file__=self.argv[0], __builtins__=vars(self.modules.builtins))
+        self.modules.loaded["__main__"] = module
+        exec(code, module.__dict__)  # noqa: S102 - running the user's program is the purpose
+
+    def _guarded(self, function: Callable[[], None]) -> int:
+        """Call and give the exit status that it leads to."""
+        try:
+            function()
+        except SystemExit as ended:
+            return self._status_of(ended.code)
+        except (SimulatedExit, ExitedAtOnce, InterruptedSimulation, greenlet.GreenletExit):
+            raise
+        except BaseException as error:
+            self.error = error
+            if self._tells_errors:
+                print(traceback_text(error), end="", file=self.modules.load("sys").stderr)
+            return 130 if isinstance(error, KeyboardInterrupt) else 1
+        return 0
+
+    def _status_of(self, code: Any) -> int:
+        if code is None:
+            return 0
+        if isinstance(code, int):
+            return code & 0xFF
+        print(code, file=self.modules.load("sys").stderr)
+        return 1
+
+    def _gone(self, status: int) -> None:
+        self.exit_status = status
+        for process in self.processes:
+            process.finished = True  # daemon threads simply stop; nothing of them runs again

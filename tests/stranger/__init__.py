@@ -1,0 +1,1 @@
+"""A stranger's program, unmodified, in virtual time."""

@@ -1,0 +1,376 @@
+"""Clock, threads, chance and the operating system as a simulated program finds them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.stranger.stand import run_text
+
+
+def test_a_sleep_takes_virtual_time_only(tmp_path: Path) -> None:
+    before = time.monotonic()
+    ran = run_text(
+        """
+        import time
+        from time import sleep, monotonic as now
+        start = now()
+        sleep(30)
+        print(30 <= now() - start < 30.001, time.strftime("%Y-%m-%d %H:%M:%S"), time.time_ns() // 10**9)
+        """,
+        tmp_path,
+    )
+    assert ran.lines == ["True 2026-01-01 00:00:30 1767225630"]
+    assert time.monotonic() - before < 10
+
+
+def test_a_loop_that_watches_the_clock_ends_in_time(tmp_path: Path) -> None:
+    ran = run_text(
+        """
+        import time
+        for wait in (0.001, 1, 30):
+            end = time.monotonic() + wait
+            while time.monotonic() < end:
+                pass
+            print((time.monotonic() - end) / wait < 0.01)
+        """,
+        tmp_path,
+    )
+    assert ran.lines == ["True", "True", "True"]
+
+
+def test_clock_reads_of_a_working_program_stay_cheap(tmp_path: Path) -> None:
+    ran = run_text(
+        """
+        import time
+        stamps = [time.perf_counter_ns() for _ in range(9000)]
+        steps = {later - sooner for sooner, later in zip(stamps, stamps[1:])}
+        print(steps)
+        """,
+        tmp_path,
+    )
+    assert ran.lines == ["{50}"]
+
+
+@pytest.mark.parametrize(
+    "look",
+    ["event.is_set()", "not thread.is_alive()", "not jobs.empty()", "jobs.qsize()", "lock.acquire(False)"],
+)
+def test_a_loop_that_watches_another_thread_ends(tmp_path: Path, look: str) -> None:
+    ran = run_text(
+        f"""
+        import queue, threading, time
+        event, jobs, lock = threading.Event(), queue.Queue(), threading.Lock()
+        lock.acquire()
+        def later():
+            time.sleep(5)
+            event.set(); jobs.put(1); lock.release()
+        thread = threading.Thread(target=later)
+        thread.start()
+        while not ({look}):
+            pass
+        print(5 < time.monotonic() - 86400 < 5.01)
+        """,
+        tmp_path,
+    )
+    assert ran.lines == ["True"]
+
+
+@pytest.mark.parametrize(
+    "look", ["pull.recv(zmq.DONTWAIT)", "poller.poll(0) or fail()", "push.send(b'', zmq.DONTWAIT)"]
+)
+def test_a_loop_of_calls_that_do_not_wait_ends(tmp_path: Path, look: str) -> None:
+    """And it finds what comes at once, as if every turn had been played."""
+    ran = run_text(
+        f"""
+        import threading, time, zmq
+        context = zmq.Context.instance()
+        pull, push = context.socket(zmq.PULL), context.socket(zmq.PUSH)
+        pull.bind("inproc://jobs")
+        poller = zmq.Poller()
+        poller.register(pull, zmq.POLLIN)
+        def fail():
+            raise zmq.Again
+        def peer():
+            time.sleep(3)
+            if "push" in {look!r}:
+                pull2 = context.socket(zmq.PULL)
+                pull2.bind("inproc://free")
+                push.connect("inproc://free")
+                time.sleep(1)
+            else:
+                other = context.socket(zmq.PUSH)
+                other.connect("inproc://jobs")
+                other.send(b"x")
+        threading.Thread(target=peer).start()
+        start = time.monotonic()
+        while True:
+            try:
+                {look}
+                break
+            except zmq.Again:
+                pass
+        print(round(time.monotonic() - start, 3))
+        """,
+        tmp_path,
+    )
+    assert ran.lines == ["3.0"], ran.err
+
+
+def test_threads_queues_and_executors_work(tmp_path: Path) -> None:
+    ran = run_text(
+        """
+        import queue, sched, threading, time
+        from concurrent.futures import ThreadPoolExecutor
+        jobs = queue.PriorityQueue()
+        def worker(number):
+            for _ in range(2):
+                time.sleep(number)
+                jobs.put((number, threading.current_thread().name))
+        threads = [threading.Thread(target=worker, args=(n,), name=f"w{n}") for n in (3, 2)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        print([jobs.get() for _ in range(4)])
+        with ThreadPoolExecutor(2) as pool:
+            start = time.monotonic()
+            print(list(pool.map(lambda n: (time.sleep(1), n)[1], range(4))), round(time.monotonic() - start, 2))
+        local = threading.local(); local.x = 1
+        def other(): print(hasattr(local, "x"))
+        thread = threading.Thread(target=other); thread.start(); thread.join()
+        barrier = threading.Barrier(2, timeout=1)
+        try: barrier.wait()
+        except threading.BrokenBarrierError: print("broken")
+        condition, done = threading.Condition(), []
+        def waiter():
+            with condition:
+                print(condition.wait_for(lambda: done, timeout=9))
+        thread = threading.Thread(target=waiter); thread.start()
+        time.sleep(1)
+        with condition:
+            done.append(1); condition.notify_all()
+        thread.join()
+        with threading.RLock() as held: print(held)
+        plan = sched.scheduler(); plan.enter(2, 1, print, ("planned",)); plan.run()
+        try: queue.Queue().get(timeout=1)
+        except queue.Empty: print("empty")
+        """,
+        tmp_path,
+    )
+    assert ran.lines == [
+        "[(2, 'w2'), (2, 'w2'), (3, 'w3'), (3, 'w3')]",
+        "[0, 1, 2, 3] 2.0",
+        *("False", "broken", "[1]", "True", "planned", "empty"),
+    ]
+    assert (ran.err, ran.status) == ("", 0)
+
+
+def test_the_process_stays_as_it_is(tmp_path: Path) -> None:
+    before = dict(sys.modules), threading.active_count(), list(sys.argv), time.sleep
+    ran = run_text(
+        """
+        import sys, threading, time, queue, random, logging, zmq, helper
+        threading.Thread(target=time.sleep, args=(1,)).start()
+        sys.argv.append("x")
+        print(sys.modules["helper"].zmq is zmq, sys.modules["__main__"].__name__)
+        """,
+        _with(tmp_path, "helper.py", "import zmq, time\nfrom threading import Thread\n"),
+    )
+    assert ran.lines == ["True __main__"], ran.err
+    after = dict(sys.modules), threading.active_count(), list(sys.argv), time.sleep
+    assert {name: after[0][name] for name in before[0]} == before[0]
+    assert after[1:] == before[1:]
+    assert "helper" not in sys.modules
+
+
+def _with(folder: Path, name: str, text: str) -> Path:
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    return folder
+
+
+def test_helper_modules_and_packages_are_imported_as_python_does(tmp_path: Path) -> None:
+    everything = "from .clock import *\nfrom . import clock as c\n__all__ = ['late']\n"
+    _with(tmp_path, "tools/__init__.py", everything)
+    _with(tmp_path, "tools/clock.py", "import time\ndef now(): return time.time()\n")
+    _with(tmp_path, "tools/late.py", "from . import clock\n")
+    ran = run_text(
+        """
+        import tools.clock, importlib
+        from tools import *
+        again = importlib.import_module("tools.clock")
+        print(tools.now() - tools.c.now() < 1, tools.clock is again, tools.late.__name__)
+        for line in ("import nothing.at_all", "from tools import nothing", "from . import x", "import tools.clock.x"):
+            try: exec(line)
+            except ImportError as error: print(type(error).__name__, error)
+        """,
+        tmp_path,
+    )
+    assert ran.lines[0] == "True True tools.late"
+    assert ran.lines[1] == "ModuleNotFoundError No module named 'nothing'"
+    assert ran.lines[2].startswith("ImportError cannot import name 'nothing' from 'tools'")
+    assert ran.lines[3] == "ImportError attempted relative import with no known parent package"
+    assert ran.lines[4] == "ModuleNotFoundError No module named 'tools.clock.x'; 'tools.clock' is not a package"
+
+
+CHANCE = """
+    import datetime, os, random, secrets, socket, tempfile, uuid
+    print(random.random(), random.Random().random(), secrets.token_hex(), os.urandom(5), uuid.uuid4(), uuid.uuid1())
+    print(datetime.datetime.now(), datetime.date.today(), os.getpid(), socket.gethostname())
+    random.seed(7); print(random.random())
+"""
+
+
+def test_chance_comes_from_the_seed(tmp_path: Path) -> None:
+    first, second, other = (run_text(CHANCE, tmp_path, seed=seed) for seed in (1, 1, 2))
+    assert first.out == second.out
+    assert first.lines[0] != other.lines[0]
+    assert first.lines[1].startswith("2026-01-01 00:00:00 2026-01-01 1000")
+    assert first.lines[2] == other.lines[2] == "0.32383276483316237"
+
+
+def test_dates_mix_with_those_of_shared_modules(tmp_path: Path) -> None:
+    ran = run_text(
+        """
+        import datetime as d, json, pickle, zoneinfo
+        from datetime import datetime, date, timedelta
+        now = datetime.now()
+        print(isinstance(now, date), issubclass(datetime, date), isinstance(now - timedelta(1), datetime))
+        print(datetime.fromtimestamp(0), datetime(2026, 1, 1).timestamp(), now.astimezone().tzinfo)
+        print(pickle.loads(pickle.dumps(now)) == now, datetime.now(zoneinfo.ZoneInfo("Europe/Paris")).hour)
+        class Mine(datetime): pass
+        print(isinstance(now, Mine), isinstance(Mine.now(), Mine), type(Mine.now()) is Mine)
+        """,
+        tmp_path,
+    )
+    assert ran.lines == [
+        "True True True",
+        "1970-01-01 00:00:00 1767225600.0 UTC",
+        "True 1",
+        "False True True",
+    ], ran.err
+
+
+def test_objects_of_the_programs_own_classes_can_be_sent(tmp_path: Path) -> None:
+    ran = run_text(
+        """
+        import zmq
+        class Order:
+            def __init__(self, count): self.count = count
+        with zmq.Context() as c, c.socket(zmq.PAIR) as a, c.socket(zmq.PAIR) as b:
+            a.bind("inproc://a"); b.connect("inproc://a")
+            a.send_pyobj(Order(3))
+            print(b.recv_pyobj().count)
+        """,
+        tmp_path,
+    )
+    assert ran.lines == ["3"], ran.err
+
+
+def test_arguments_output_and_logging_are_the_programs_own(tmp_path: Path) -> None:
+    ran = run_text(
+        """
+        import argparse, atexit, io, logging, sys, contextlib, pprint
+        parser = argparse.ArgumentParser()
+        parser.add_argument("port", type=int)
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(threadName)s %(message)s")
+        if __name__ == "__main__":
+            atexit.register(print, "bye")
+            print(parser.parse_args().port, sys.argv[1:])
+            logging.info("ready")
+            with contextlib.redirect_stdout(io.StringIO()) as caught:
+                print("hidden")
+            pprint.pprint(caught.getvalue())
+            class Timed:
+                import time
+                clock = time.time
+            print(Timed().clock() > 0)
+            sys.exit(7)
+        """,
+        tmp_path,
+        "5555",
+    )
+    assert ran.lines == ["5555 ['5555']", "'hidden\\n'", "True", "bye"]
+    assert ran.err == "2026-01-01 00:00:00,000 MainThread ready\n"
+    assert ran.status == 7
+
+
+def test_a_program_dies_as_under_python(tmp_path: Path) -> None:
+    ran = run_text(
+        """
+        import zmq, threading
+        def boom():
+            raise KeyError("thread")
+        thread = threading.Thread(target=boom); thread.start(); thread.join()
+        zmq.Context.instance().socket(zmq.PULL).bind("tcp://nowhere")
+        """,
+        tmp_path,
+    )
+    assert ran.status == 1
+    assert "KeyError: 'thread'" in ran.err
+    assert ran.err.rstrip().endswith("zmq.error.ZMQError: Invalid argument (addr='tcp://nowhere')")
+    assert "harness" not in ran.err.replace(str(tmp_path), "")
+
+
+def test_a_program_waits_for_its_threads_but_not_for_daemons(tmp_path: Path) -> None:
+    ran = run_text(
+        """
+        import threading, time
+        def say(after, word):
+            try:
+                time.sleep(after); print(word)
+            finally:
+                print(word, "ends")
+        threading.Thread(target=say, args=(2, "worker")).start()
+        threading.Thread(target=say, args=(9, "daemon"), daemon=True).start()
+        print("main")
+        """,
+        tmp_path,
+    )
+    assert ran.lines == ["main", "worker", "worker ends"]
+    assert ran.status == 0
+
+
+REFUSED = [
+    ("import socket; socket.socket()", "socket.socket() cannot be simulated: raw sockets"),
+    (
+        "import socket; socket.create_connection(('a', 1))",
+        "socket.create_connection() cannot be simulated: raw sockets",
+    ),
+    ("import urllib.request; urllib.request.urlopen('http://127.0.0.1:1/')", "cannot be simulated: raw sockets"),
+    ("import select; select.select([0], [], [], 1)", "select.select() cannot be simulated: file descriptors"),
+    ("import select; select.epoll()", "select.epoll cannot be simulated: file descriptors"),
+    ("import subprocess; subprocess.run(['ls'])", "subprocess.run() cannot be simulated: another process"),
+    ("import subprocess; subprocess.Popen(['ls'])", "subprocess.Popen() cannot be simulated: another process"),
+    ("import os; os.fork()", "os.fork() cannot be simulated: another process"),
+    ("import os; os.system('ls')", "os.system() cannot be simulated: another process"),
+    ("from multiprocessing import Process", "multiprocessing.Process cannot be simulated: another process"),
+    ("import gevent", "gevent cannot be simulated: gevent replaces"),
+    ("import signal; signal.alarm(1)", "signal.alarm() cannot be simulated: signals"),
+]
+
+
+@pytest.mark.parametrize(("line", "sentence"), REFUSED, ids=[line for line, _ in REFUSED])
+def test_what_cannot_be_virtual_says_so(tmp_path: Path, line: str, sentence: str) -> None:
+    ran = run_text(line, tmp_path)
+    assert ran.status == 1
+    assert sentence in ran.err.splitlines()[-1]
+
+
+def test_what_is_harmless_may_be_there(tmp_path: Path) -> None:
+    ran = run_text(
+        """
+        import select, selectors, signal, socket, subprocess, multiprocessing, ssl
+        print(socket.gethostname(), socket.AF_INET == 2, subprocess.PIPE, hasattr(select, "epoll"))
+        print(signal.signal(signal.SIGINT, signal.SIG_IGN) is signal.default_int_handler)
+        signal.signal(signal.SIGTERM, lambda number, frame: print("caught", number))
+        signal.raise_signal(signal.SIGTERM)
+        select.select([], [], [], 2)
+        """,
+        tmp_path,
+    )
+    assert ran.lines == ["localhost True -1 False", "True", "caught 15"], ran.err
+    assert ran.status == 0
