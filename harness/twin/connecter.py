@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.twin.pipe import Pipe, pipe_pair
+from harness.twin.conflate import connection_pipes
+from harness.twin.pipe import Pipe
 
 if TYPE_CHECKING:
     from harness.twin.engine import Engine
@@ -81,7 +82,9 @@ class Connecter:
         self._near: Pipe | None = None
         if not options.immediate:
             # The pipe is in service before there is a connection (F119).
-            near, far = pipe_pair((socket, session), (options.sndhwm, options.rcvhwm))
+            conflate = socket.conflates(options)
+            near, far = connection_pipes((socket, session), (options.sndhwm, options.rcvhwm), conflate)
+            far.remote = socket
             far.unread_cause = "disconnect_pipe"
             session.pipe = far
             self._near = near

@@ -109,6 +109,7 @@ TABLE: Final = (
     _core("XPUB_WELCOME_MSG", 72, "bytes", b""),
     _core("ONLY_FIRST_SUBSCRIBE", 108, "int", 0, 0),
     _core("INVERT_MATCHING", 74, "int", 0, 0),
+    _core("CONFLATE", 54, "bool", 0),
     _core("REQ_CORRELATE", 52, "int", 0, 0),
     _core("REQ_RELAXED", 53, "int", 0, 0),
     _core("RECONNECT_IVL", 18, "int", 100, -1),
@@ -139,7 +140,6 @@ TABLE: Final = (
     _kept("MULTICAST_LOOP", 96, "bool", 1),
     _kept("MULTICAST_MAXTPDU", 84, "int", 1500, 1),
     # Not simulated yet: they change loss or latency.
-    _later("CONFLATE", 54, "bool", 0),
     _later("MAXMSGSIZE", 22, "int64", -1, -1),
     _later("HEARTBEAT_IVL", 75, "int", 0, 0),
     _later("HEARTBEAT_TTL", 76, "int", 0, 0, 6553599),

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from harness.twin.conflate import connection_pipes
 from harness.twin.msg import DATA, Msg
-from harness.twin.pipe import Pipe, pipe_pair
+from harness.twin.pipe import Pipe
 
 if TYPE_CHECKING:
     from harness.twin.connecter import Connecter
@@ -131,8 +132,11 @@ class Session:
         """The handshake is done: a binding side gets its pipe only now (F120, F183)."""
         self.remote = remote = far.socket
         if self.pipe is None and not self.ended and not self.closing:
-            mine, theirs = pipe_pair((self, self.socket), (self.options.rcvhwm, self.options.sndhwm))
+            options = self.options
+            conflate = self.socket.conflates(options)
+            mine, theirs = connection_pipes((self, self.socket), (options.rcvhwm, options.sndhwm), conflate)
             mine.unread_cause = "disconnect_pipe"
+            mine.remote = self.socket
             self.pipe = mine
             theirs.remote = remote
             self.socket.post(self.socket.process_bind, theirs)

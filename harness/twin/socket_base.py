@@ -55,6 +55,7 @@ class SocketBase(Commands):
     receives_routing_id: ClassVar[bool] = False
     resubscribes: ClassVar[bool] = False
     single_connect: ClassVar[bool] = False
+    can_conflate: ClassVar[bool] = False
     session_class: ClassVar[type[Session]] = Session
 
     def __init__(self, context: Context) -> None:
@@ -118,6 +119,10 @@ class SocketBase(Commands):
     def prefetched(self) -> list[Msg]:
         """Frames read from a pipe in advance and not yet given to the application."""
         return []
+
+    def conflates(self, options: Options) -> bool:
+        """Whether pipes made with these options hold one message only: CONFLATE, for five types (F11)."""
+        return self.can_conflate and bool(options.conflate)
 
     # -- as owner of pipe ends -------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ class Options:
     __slots__ = (
         "affinity",
         "backlog",
+        "conflate",
         "connect_timeout",
         "immediate",
         "invert_matching",
@@ -64,6 +65,7 @@ class Options:
         self.linger = -1
         self.backlog = 100
         self.invert_matching = 0
+        self.conflate = 0
         self.reconnect_ivl = 100
         self.reconnect_ivl_max = 0
         self.reconnect_stop = 0

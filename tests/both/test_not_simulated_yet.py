@@ -16,7 +16,6 @@ pytestmark = pytest.mark.timeout(30)
 
 # (socket type, option, a value that would change what is lost or when)
 OPTIONS = (
-    ("PULL", "CONFLATE", 1),
     ("DEALER", "HEARTBEAT_IVL", 100),
     ("DEALER", "HEARTBEAT_TTL", 1000),
     ("DEALER", "HEARTBEAT_TIMEOUT", 500),
@@ -60,7 +59,6 @@ def test_an_option_outside_the_core(stage: Stage, kind: str, option: str, value:
 
 
 DEFAULTS = (
-    ("CONFLATE", 0),
     ("HEARTBEAT_IVL", 0),
     ("MAXMSGSIZE", -1),
     ("HANDSHAKE_IVL", 30000),

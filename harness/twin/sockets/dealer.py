@@ -22,6 +22,7 @@ class Dealer(SocketBase):
 
     type_name = "DEALER"
     type_number = 5
+    can_conflate = True
     single_connect = True
 
     def __init__(self, context: Context) -> None:

@@ -17,6 +17,7 @@ class Pub(XPub):
 
     type_name = "PUB"
     type_number = 1
+    can_conflate = True
     single_connect = True
 
     def xattach_pipe(self, pipe: Pipe, locally_initiated: bool) -> None:

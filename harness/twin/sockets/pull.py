@@ -20,6 +20,7 @@ class Pull(SocketBase):
 
     type_name = "PULL"
     type_number = 7
+    can_conflate = True
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

@@ -20,6 +20,7 @@ class Push(SocketBase):
 
     type_name = "PUSH"
     type_number = 8
+    can_conflate = True
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

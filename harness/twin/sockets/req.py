@@ -55,6 +55,7 @@ class Req(Dealer):
 
     type_name = "REQ"
     type_number = 3
+    can_conflate = False
     session_class = ReqSession
 
     def __init__(self, context: Context) -> None:

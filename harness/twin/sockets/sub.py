@@ -17,6 +17,7 @@ class Sub(XSub):
 
     type_name = "SUB"
     type_number = 2
+    can_conflate = True
     single_connect = True
     filters: ClassVar[bool] = True
 

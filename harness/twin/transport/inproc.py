@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from harness.twin.conflate import connection_pipes
 from harness.twin.errors import TwinError
 from harness.twin.msg import ROUTING_ID, Msg
-from harness.twin.pipe import Pipe, pipe_pair
+from harness.twin.pipe import Pipe
 
 if TYPE_CHECKING:
     from harness.twin.context import Context
@@ -62,18 +63,19 @@ class Inproc:
     def connect(self, socket: SocketBase, name: str) -> _Connection:
         """Connect to a name, bound or not yet (F8, F9)."""
         options = socket.options
+        conflate = socket.conflates(options)  # the connecting side alone decides
         bound = self._names.get(name)
         if bound is None:
-            near, far = pipe_pair((socket, socket), (options.sndhwm, options.rcvhwm))
+            near, far = connection_pipes((socket, socket), (options.sndhwm, options.rcvhwm), conflate)
             # Nobody knows yet whether the peer wants it: it is dropped at bind if not.
             _send_routing_id(near, options)
             self._pending.setdefault(name, []).append((socket, options.snapshot(), near, far))
         else:
             theirs = bound.socket.options
-            near, far = pipe_pair(
-                (socket, bound.socket), (_sum(options.sndhwm, theirs.rcvhwm), _sum(options.rcvhwm, theirs.sndhwm))
-            )
-            _boost(near, far, options, theirs)
+            hwms = _sum(options.sndhwm, theirs.rcvhwm), _sum(options.rcvhwm, theirs.sndhwm)
+            near, far = connection_pipes((socket, bound.socket), hwms, conflate)
+            if not conflate:
+                _boost(near, far, options, theirs)
             near.remote, far.remote = bound.socket, socket
             if bound.socket.receives_routing_id:
                 _send_routing_id(near, options)
@@ -90,9 +92,10 @@ class Inproc:
         near.remote, far.remote = socket, peer
         if not socket.receives_routing_id:
             far.read()
-        _boost(near, far, options, theirs)
-        near.set_hwms(options.rcvhwm, options.sndhwm)
-        far.set_hwms(theirs.rcvhwm, theirs.sndhwm)
+        if not peer.conflates(options):
+            _boost(near, far, options, theirs)
+            near.set_hwms(options.rcvhwm, options.sndhwm)
+            far.set_hwms(theirs.rcvhwm, theirs.sndhwm)
         if peer.receives_routing_id:
             _send_routing_id(far, theirs)
         # The binder's own thread does this inside bind, so there is no command to wait for.
