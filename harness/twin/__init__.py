@@ -28,6 +28,7 @@ from typing import Any
 
 from harness.twin.context import Context
 from harness.twin.costs import Costs
+from harness.twin.descriptors import Descriptors
 from harness.twin.front_end import front_end
 from harness.twin.kernel import InterruptedSimulation, Kernel, NotInSimulationError, Process, SimulatedExit
 from harness.twin.msg import DATA, Msg
@@ -70,6 +71,7 @@ class Twin:
         self.costs = Costs(profile, seed)
         self.observer = observer or Observer()
         self.network = Network()
+        self.descriptors = Descriptors()
         self._contexts: list[Context] = []
         self.owner_of: Callable[[Process], int] = _nobody
         """Asked once a socket, by the process that makes it; kept as ``socket.owner``."""

@@ -17,6 +17,7 @@ from harness.twin.transport.inproc import Inproc
 from harness.twin.transport.stream import Stream
 
 if TYPE_CHECKING:
+    from harness.twin.descriptors import Descriptors
     from harness.twin.network import Network
     from harness.twin.socket_base import SocketBase
 
@@ -56,8 +57,14 @@ class Context:
         self.kernel = kernel
         self.costs = costs
         self.observer = observer
-        self.io_threads = [IoThread(kernel, costs) for _ in range(io_threads)]
+        self.io_threads: list[IoThread] = []
+        self.io_thread_count = 0
+        self._started = False
+        self.set_io_threads(io_threads)
         self.random = RandSequence()
+        self.descriptors: Descriptors = kernel.world.descriptors
+        self.extra: dict[int, int] = {}
+        """Values of options that have no effect on a simulation."""
         self.sockets: dict[SocketBase, None] = {}
         self.max_sockets = MAX_SOCKETS
         self.blocky = True
@@ -71,6 +78,12 @@ class Context:
             "ipc": Stream("ipc", self, network),
         }
 
+    def set_io_threads(self, count: int) -> None:
+        """So many threads; once the first socket has started them another number has no effect (zmq_ctx_set(3))."""
+        self.io_thread_count = count
+        if not self._started:
+            self.io_threads = [IoThread(self.kernel, self.costs) for _ in range(count)]
+
     def socket(self, type_number: int) -> SocketBase:
         """A new socket. Raises TwinError (EINVAL, EMFILE, ETERM), NotSimulatedYet."""
         if self.terminating:
@@ -79,6 +92,7 @@ class Context:
         if open_now >= self.max_sockets:
             raise TwinError(errno.EMFILE)
         socket = make_socket(type_number, self)
+        self._started = True
         if not self.blocky:
             socket.options.linger = 0  # F164
         process = self.kernel.current
@@ -146,6 +160,7 @@ class Context:
         for socket in list(self.sockets):
             if socket.closed and not socket.pipes and not socket.sessions:
                 del self.sockets[socket]
+                self.descriptors.release(socket.fd)
         if self._waiter is not None and self._ended():
             process, token = self._waiter
             self._waiter = None

@@ -38,6 +38,7 @@ class Engine:
         "_calls",
         "_cut_bytes",
         "_handshake",
+        "_held",
         "_in",
         "_input_stopped",
         "_io",
@@ -68,6 +69,8 @@ class Engine:
         # that is cut at a batch boundary.
         self._out_bytes = 0
         self._cut_bytes = 0
+        self._held: Msg | None = None
+        """The message that is cut, if its data are still the program's."""
         self._output_stopped = True
         # Inwards.
         self._input_stopped = False
@@ -176,6 +179,7 @@ class Engine:
         if size >= BATCH_BYTES:
             self._out_bytes = size  # the rest of a large message goes alone, by pointer (F16)
             return False
+        self._held = None
         emptied = False
         while size < BATCH_BYTES:
             msg = self._pull()
@@ -183,12 +187,16 @@ class Engine:
                 emptied = True
                 break
             wire = self._wire_bytes(msg)
+            if msg.__class__ is not Msg:
+                self._held, msg = msg, msg.copied()
             out.load(msg, wire)
             kernel.lag_ns += encode(wire)
             size += wire
         if size > BATCH_BYTES:
             self._cut_bytes = size - BATCH_BYTES
             size = BATCH_BYTES
+        else:
+            self._held = None
         self._out_bytes = size
         return emptied
 

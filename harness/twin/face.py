@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno as _errno
 import importlib
+import itertools
 import os
 from typing import Any, Final, NoReturn
 
@@ -17,6 +18,12 @@ _MESSAGES: Final = {
     ETERM: "Context was terminated",
     EMTHREAD: "No thread available",
 }
+
+_INT_MIN: Final = -(2**31)
+_INT_MAX: Final = 2**31 - 1
+
+_handles: dict[int, Any] = {}
+_next_handle = itertools.count(1)
 
 _front: Any = None
 _last_errno = 0
@@ -41,6 +48,42 @@ def front_end_module() -> Any:
 def _program() -> Any:
     process = getattr(getcurrent(), "process", None)
     return None if process is None else process.program
+
+
+def front_end_part(name: str) -> Any:
+    """A module of the front end by its name below ``zmq``."""
+    front = front_end_module()
+    names = front.__builtins__  # a copy of the front end has an import of its own
+    importing = names["__import__"] if isinstance(names, dict) else names.__import__
+    return importing(f"{front.__name__}.{name}", vars(front), None, ("*",), 0)
+
+
+def handle_for(core: Any) -> int:
+    """A number under which a context or socket is known to shadows."""
+    handle = next(_next_handle)
+    _handles[handle] = core
+    return handle
+
+
+def of_handle(handle: int) -> Any:
+    """The context or socket of that number. Raises ZMQError (EFAULT)."""
+    if handle not in _handles:
+        raise_errno(_errno.EFAULT)
+    return _handles[handle]
+
+
+def forget_handle(handle: int) -> None:
+    """The context or socket is gone."""
+    _handles.pop(handle, None)
+
+
+def c_int(value: Any) -> int:
+    """A Python integer as a C ``int``. Raises TypeError, OverflowError."""
+    if not isinstance(value, int):
+        raise TypeError("an integer is required")
+    if not _INT_MIN <= value <= _INT_MAX:
+        raise OverflowError("value too large to convert to int")
+    return int(value)
 
 
 def raise_errno(number: int) -> NoReturn:

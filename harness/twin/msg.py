@@ -40,6 +40,28 @@ class Msg:
             return size
         return size + 2 if size <= 255 else size + 9
 
+    def copied(self) -> Msg:
+        """The frame as the kernel has it, with data of its own."""
+        return self
+
+
+class SharedMsg(Msg):
+    """A frame whose data are the program's own (zmq_msg_init_data).
+
+    Attributes:
+        hold: ends when nothing refers to it any more; then the program has its data back.
+    """
+
+    __slots__ = ("hold",)
+
+    def __init__(self, data: bytes, more: bool, hold: object) -> None:
+        super().__init__(data, more)
+        self.hold = hold
+
+    def copied(self) -> Msg:
+        """The frame as the kernel has it, with data of its own."""
+        return Msg(self.data, self.more, self.kind)
+
 
 def delimiter() -> Msg:
     """The mark behind the last message of a pipe that is being terminated (F27)."""

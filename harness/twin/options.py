@@ -119,6 +119,7 @@ TABLE: Final = (
     _core("IMMEDIATE", 39, "bool", 0),
     _core("AFFINITY", 4, "int64", 0, 0),
     _read_only("RCVMORE", 13, "int"),
+    _read_only("FD", 14, "int"),
     _read_only("EVENTS", 15, "int"),
     _read_only("TYPE", 16, "int"),
     _read_only("LAST_ENDPOINT", 32, "bytes", b""),
@@ -169,7 +170,6 @@ TABLE: Final = (
     _later("GSSAPI_PRINCIPAL", 63, "bytes", b""),
     _later("GSSAPI_SERVICE_PRINCIPAL", 64, "bytes", b""),
     _later("GSSAPI_PLAINTEXT", 65, "bool", 0),
-    _later("FD", 14, "int", 0),
 )
 
 BY_NUMBER: Final = {option.number: option for option in TABLE if option.number >= 0}

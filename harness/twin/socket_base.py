@@ -41,6 +41,7 @@ class SocketBase(Commands):
         "_ticks",
         "endpoints",
         "extra",
+        "fd",
         "last_endpoint",
         "observer",
         "options",
@@ -72,6 +73,7 @@ class SocketBase(Commands):
         self.rcvmore = False
         self.last_endpoint = b""
         self.endpoints = Endpoints(self)
+        self.fd = context.descriptors.take(self)
 
     # -- what a socket type defines --------------------------------------------------------------
 
@@ -115,6 +117,10 @@ class SocketBase(Commands):
     def topics_count(self) -> int:
         """Different subscriptions. Raises TwinError (EINVAL) where there are none."""
         raise TwinError(errno.EINVAL)
+
+    def last_pipe(self) -> Pipe | None:
+        """The pipe from which the frame came that the application was given last."""
+        return None
 
     def prefetched(self) -> list[Msg]:
         """Frames read from a pipe in advance and not yet given to the application."""
@@ -165,17 +171,16 @@ class SocketBase(Commands):
 
     # -- sending and receiving -------------------------------------------------------------------
 
-    def send(self, data: bytes, flags: int) -> None:
+    def send(self, msg: Msg, flags: int) -> None:
         """Send one frame. Raises TwinError: EAGAIN, EFSM, ENOTSUP, ETERM, ENOTSOCK."""
         self.check_open()
         kernel = self.kernel
-        kernel.lag_ns = self.costs.send(len(data))
+        kernel.lag_ns = self.costs.send(len(msg.data))
         now = kernel.now_ns
         if now - self._last_check_ns > self.costs.command_window_ns:
             self._last_check_ns = now
             if self._mailbox or self.context.terminating:
                 self.process_commands()
-        msg = Msg(data, (flags & SNDMORE) != 0)
         try:
             if not self.xsend(msg):
                 self._send_later(msg, flags)

@@ -136,7 +136,7 @@ def get_option(socket: SocketBase, number: int) -> int | bytes:
     if name == "TOPICS_COUNT":
         return socket.topics_count()
     if name == "FD":
-        raise NotSimulatedYet("socket option FD (a file descriptor, as event loops and the socket monitor use it)")
+        return socket.fd
     if name in _WRITE_ONLY:
         raise TwinError(errno.EINVAL)
     if hasattr(socket.options, name.lower()):

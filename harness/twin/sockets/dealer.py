@@ -66,6 +66,10 @@ class Dealer(SocketBase):
         """The next frame in turn."""
         return self._fq.recv()
 
+    def last_pipe(self) -> Pipe | None:
+        """The pipe of the last frame."""
+        return self._fq.last
+
     def xhas_in(self) -> bool:
         """Whether any peer has sent."""
         return self._fq.has_in()

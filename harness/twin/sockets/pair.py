@@ -54,6 +54,10 @@ class Pair(SocketBase):
             msg = self._pipe.read() if self._pipe is not None else None
         return msg
 
+    def last_pipe(self) -> Pipe | None:
+        """The pipe of the last frame."""
+        return self._pipe
+
     def xhas_in(self) -> bool:
         """Whether there is something to read."""
         return self._pipe is not None and self._pipe.check_read()

@@ -42,6 +42,10 @@ class Pull(SocketBase):
         """The next frame in turn (F77)."""
         return self._fq.recv()
 
+    def last_pipe(self) -> Pipe | None:
+        """The pipe of the last frame."""
+        return self._fq.last
+
     def xhas_in(self) -> bool:
         """Whether any sender has sent."""
         return self._fq.has_in()

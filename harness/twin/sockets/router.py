@@ -213,6 +213,10 @@ class Router(RoutingSocket):
         self._prefetched_msg = fetched
         return Msg(self._source(), more=True)
 
+    def last_pipe(self) -> Pipe | None:
+        """The pipe of the last frame."""
+        return self._fq.last
+
     def xhas_in(self) -> bool:
         """Takes one message out of its queue in advance."""
         if self._more_in or self._prefetched_msg is not None:

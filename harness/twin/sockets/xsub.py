@@ -170,6 +170,10 @@ class XSub(SocketBase):
             if msg.kind == DATA:
                 self.observer.lost("filtered", msg, self)
 
+    def last_pipe(self) -> Pipe | None:
+        """The pipe of the last frame."""
+        return self._fq.last
+
     def xhas_in(self) -> bool:
         """Takes one message out of its queue in advance."""
         if self._more_recv or self._ahead is not None:
