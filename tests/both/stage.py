@@ -15,6 +15,7 @@ others. Conventions of the bodies:
 from __future__ import annotations
 
 import errno
+import importlib
 import itertools
 import socket as kernel
 import tempfile
@@ -29,7 +30,17 @@ BLOCK_LIMIT_MS = 2000
 SIM_LIMIT_NS = 600_000_000_000
 JOIN_LIMIT_S = 30.0
 
-_ERRORS = ("EAGAIN", "EINVAL", "ENOENT", "EHOSTUNREACH", "EADDRINUSE", "ENOTSOCK", "ENOTSUP", "EPROTONOSUPPORT")
+_ERRORS = (
+    "EAGAIN",
+    "EINVAL",
+    "ENOENT",
+    "EHOSTUNREACH",
+    "EADDRINUSE",
+    "ENOTSOCK",
+    "ENOTSUP",
+    "EPROTONOSUPPORT",
+    "EMFILE",
+)
 _ZMQ_ERRORS = ("EFSM", "ETERM", "ENOCOMPATPROTO", "EMTHREAD")
 
 
@@ -55,6 +66,7 @@ class Task(ABC):
     """
 
     done: bool = False
+    joined: bool = False
     result: Any = None
     error: BaseException | None = None
 
@@ -72,6 +84,7 @@ class Task(ABC):
 
     def join(self, limit_s: float = JOIN_LIMIT_S) -> Any:
         """Wait for the end and give the result; raises what the task raised, and when it does not end."""
+        self.joined = True
         assert self.wait(limit_s), f"a task was still running after {limit_s} s"
         if self.error is not None:
             raise self.error
@@ -93,15 +106,29 @@ class Stage(ABC):
     def __init__(self) -> None:
         self._contexts: list[Any] = []
         self._sockets: list[Any] = []
+        self._tasks: list[Task] = []
         self._count = itertools.count(1)
 
     @abstractmethod
     def play(self, body: Callable[..., Any], *args: Any) -> Any:
         """Run ``body(stage, *args)``, clean up, and give what it returned."""
 
-    @abstractmethod
     def spawn(self, function: Callable[..., Any], *args: Any) -> Task:
         """Start ``function(*args)`` beside the body."""
+        self._tasks.append(self._start(function, args))
+        return self._tasks[-1]
+
+    @abstractmethod
+    def _start(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Task: ...
+
+    def _perform(self, body: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Run the body; a task that died unseen explains whatever came of it."""
+        try:
+            return body(self, *args)
+        finally:
+            for task in self._tasks:
+                if task.error is not None and not task.joined:
+                    raise task.error
 
     @abstractmethod
     def sleep(self, duration_s: float) -> None:
@@ -118,6 +145,10 @@ class Stage(ABC):
     @abstractmethod
     def free_endpoint(self) -> tuple[str, Callable[[], None]]:
         """A tcp address nobody listens on, and a call that lets it be bound."""
+
+    @abstractmethod
+    def module(self, name: str) -> Any:
+        """A module of pyzmq in this world, e.g. ``zmq.devices``."""
 
     @abstractmethod
     def _terminate(self, context: Any) -> None: ...
@@ -286,14 +317,14 @@ class LiveStage(Stage):
 
     def play(self, body: Callable[..., Any], *args: Any) -> Any:
         try:
-            return body(self, *args)
+            return self._perform(body, args)
         finally:
             self._clean_up()
             for held in self._held:
                 held.close()
             self._folder.cleanup()
 
-    def spawn(self, function: Callable[..., Any], *args: Any) -> Task:
+    def _start(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Task:
         return _Thread(function, args)
 
     def sleep(self, duration_s: float) -> None:
@@ -315,6 +346,9 @@ class LiveStage(Stage):
         holder.bind(("127.0.0.1", 0))
         self._held.append(holder)
         return f"tcp://127.0.0.1:{holder.getsockname()[1]}", holder.close
+
+    def module(self, name: str) -> Any:
+        return importlib.import_module(name)
 
     def _terminate(self, context: Any) -> None:
         # In a thread: a socket that a body left open would otherwise block for ever.
@@ -346,7 +380,7 @@ class SimStage(Stage):
         self.zmq = self.twin.zmq
 
     def play(self, body: Callable[..., Any], *args: Any) -> Any:
-        played = _Process(self.twin, "body", body, (self, *args))
+        played = _Process(self.twin, "body", self._perform, (body, args))
         cleaned = _Process(self.twin, "clean-up", self._after, (played,))
         self.twin.run(until_ns=SIM_LIMIT_NS)
         assert played.done, f"the body was still blocked after {SIM_LIMIT_NS / 1e9:.0f} s of virtual time"
@@ -361,7 +395,7 @@ class SimStage(Stage):
         played.wait(SIM_LIMIT_NS / 1e9)
         self._clean_up()
 
-    def spawn(self, function: Callable[..., Any], *args: Any) -> Task:
+    def _start(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Task:
         return _Process(self.twin, f"task-{next(self._count)}", function, args)
 
     def sleep(self, duration_s: float) -> None:
@@ -376,6 +410,11 @@ class SimStage(Stage):
 
     def free_endpoint(self) -> tuple[str, Callable[[], None]]:
         return f"tcp://127.0.0.1:{7000 + next(self._count)}", lambda: None
+
+    def module(self, name: str) -> Any:
+        from harness.twin.front_end import front_end
+
+        return front_end().load(name)
 
     def _terminate(self, context: Any) -> None:
         context.term()

@@ -34,7 +34,7 @@ class Case:
         name: its stable number, e.g. ``C001``.
         expected: what the real library shows.
         claimed: what the source says, where that differs.
-        later: the option that the twin does not simulate yet and this case needs.
+        later: what the twin does not simulate yet and this case needs; ``|`` between several.
         body: plays it on a stage and returns what it saw.
 
     """
@@ -92,6 +92,36 @@ def case(name: str, expected: Any, *, claimed: Any = None, later: str | None = N
         return body
 
     return register
+
+
+@dataclass(frozen=True)
+class Unplayed:
+    """A row that cannot be played here.
+
+    Attributes:
+        name, area: its number, and the file that it stands in.
+        reason: why not.
+        sockets, scenario, source: as of a case.
+        claimed: what the source says.
+
+    """
+
+    name: str
+    area: str
+    reason: str
+    sockets: str
+    scenario: str
+    source: str
+    claimed: Any
+
+
+UNPLAYED: dict[str, Unplayed] = {}
+
+
+def unplayed(name: str, area: str, reason: str, *, sockets: str, scenario: str, source: str, claimed: Any) -> None:
+    """Register a row without a body."""
+    assert name not in CASES, f"{name} has a body"
+    UNPLAYED[name] = Unplayed(name, area, reason, sockets, scenario, source, claimed)
 
 
 def matches(want: Any, got: Any) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
-from .cases import case
+from .cases import case, unplayed
 
 
 @case("C521", {"first": ["ABC"], "after_unbind": "EAGAIN"})
@@ -254,3 +255,186 @@ def c614(stage):
     y = b.linger
     b.close(0)
     return {"blocky": x, "not_blocky": y}
+
+
+@case("C531", {"bounces": [True, False, False, True]})
+def c531(stage):
+    """PAIR B binds, PAIR C (RECONNECT_IVL=-1) connects. 'Bounce' = a message both ways arrives. Bounce; B unbinds,
+    settle, bounce; B binds the same endpoint again, settle, bounce; C connects again, settle, bounce.
+
+    Sockets: PAIR, PAIR over tcp.
+
+    Source: libzmq tests/test_reconnect_ivl.cpp: test_reconnect_ivl_tcp.
+
+    -1 turns reconnecting off.
+    """
+    zmq = stage.zmq
+    b, c, ep = stage.pair("tcp", zmq.PAIR, zmq.PAIR, connect_options={"RECONNECT_IVL": -1})
+    out = []
+
+    def bounce():
+        there = stage.take(b, 0.3) if stage.offer(c, "x") == "ok" else "-"
+        back = stage.take(c, 0.3) if stage.offer(b, "y") == "ok" else "-"
+        out.append(there == ["x"] and back == ["y"])
+
+    bounce()
+    b.unbind(ep)
+    stage.settle()
+    bounce()
+    b.bind(ep)
+    stage.settle()
+    bounce()
+    c.connect(ep)
+    stage.settle()
+    stage.drain(b, 0.1)
+    stage.drain(c, 0.1)
+    bounce()
+    return {"bounces": out}
+
+
+@case("C535", {"while_down": "EAGAIN", "hello": ["Hello"], "after": "ok", "backend_got": ["again"]})
+def c535(stage):
+    """Backend (DEALER) binds, frontend (DEALER, IMMEDIATE=1) connects; a message each way. Backend closes, settle
+    500 ms; frontend nb-sends. A new backend binds the port and sends (blocking, up to 2 s) Hello; frontend receives,
+    nb-sends; backend receives.
+
+    Sockets: DEALER, DEALER over tcp.
+
+    Source: libzmq tests/test_immediate.cpp: test_immediate_3.
+    """
+    zmq = stage.zmq
+    back, front, ep = stage.pair("tcp", zmq.DEALER, zmq.DEALER, connect_options={"IMMEDIATE": 1})
+    back.send(b"Hello")
+    front.recv()
+    front.send(b"x")
+    back.recv()
+    back.close()
+    stage.settle(0.5)
+    down = stage.offer(front, "Hello")
+    new = stage.socket(zmq.DEALER)
+    new.bind(ep)
+    new.send(b"Hello")
+    hello = stage.take(front)
+    after = stage.offer(front, "again")
+    return {"while_down": down, "hello": hello, "after": after, "backend_got": stage.take(new)}
+
+
+@case("C541", {"wildcard": ["x"], "abstract": ["x"], "abstract_endpoint_same": True})
+def c541(stage):
+    """PAIR binds ipc://*, another connects to LAST_ENDPOINT, a message passes; the same with an abstract name
+    ipc://@<unique>, whose LAST_ENDPOINT is compared.
+
+    Sockets: PAIR, PAIR over ipc.
+
+    Source: libzmq tests/test_ipc_wildcard.cpp, tests/test_abstract_ipc.cpp.
+    """
+    abstract = f"ipc://@zmq-harness-{os.getpid()}"
+    got = []
+    for address in ("ipc://*", abstract):
+        a, b = stage.socket(stage.zmq.PAIR), stage.socket(stage.zmq.PAIR)
+        a.bind(address)
+        b.connect(stage.last_endpoint(a))
+        b.send(b"x")
+        got.append(stage.take(a))
+    return {"wildcard": got[0], "abstract": got[1], "abstract_endpoint_same": stage.last_endpoint(a) == abstract}
+
+
+@case(
+    "C543",
+    {"results": ["EINVAL"] * 6 + ["ok"]},
+    later="TCP_ACCEPT_FILTER",
+)
+def c543(stage):
+    """Set TCP_ACCEPT_FILTER to foo, 0.0.0.0foo, 0.0.0.0/foo, 0.0.0.0/, 0.0.0.0/-1, 0.0.0.0/33, 127.0.0.1/32.
+
+    Sockets: PAIR.
+
+    Source: libzmq tests/test_tcp_accept_filter.cpp: test_bad_filter_string_*.
+    """
+    k = stage.socket(stage.zmq.PAIR)
+    filters = (b"foo", b"0.0.0.0foo", b"0.0.0.0/foo", b"0.0.0.0/", b"0.0.0.0/-1", b"0.0.0.0/33", b"127.0.0.1/32")
+    return {"results": [stage.attempt(k.setsockopt, stage.zmq.TCP_ACCEPT_FILTER, one) for one in filters]}
+
+
+@case(
+    "C545",
+    {"own": [True, True, True], "other": [False, False, False]},
+    later="IPC_FILTER_UID|IPC_FILTER_GID|IPC_FILTER_PID",
+)
+def c545(stage):
+    """For IPC_FILTER_UID/GID/PID with the process's own value and with that plus one: PAIR B with the filter binds
+    ipc, PAIR C (RECONNECT_IVL=-1) connects and sends; does B get it within 500 ms?
+
+    Sockets: PAIR, PAIR over ipc.
+
+    Source: libzmq tests/test_filter_ipc.cpp: uid/gid/pid of the process owner and not.
+    """
+    zmq = stage.zmq
+    out = {"own": [], "other": []}
+    for option, value in (
+        (zmq.IPC_FILTER_UID, os.getuid()),
+        (zmq.IPC_FILTER_GID, os.getgid()),
+        (zmq.IPC_FILTER_PID, os.getpid()),
+    ):
+        for key, more in (("own", 0), ("other", 1)):
+            b, c = stage.socket(zmq.PAIR), stage.socket(zmq.PAIR, RECONNECT_IVL=-1)
+            b.setsockopt(option, value + more)
+            c.connect(stage.bind(b, "ipc"))
+            stage.offer(c, "x")
+            out[key].append(stage.take(b, 0.5) == ["x"])
+    return out
+
+
+@case("C879", {"roundtrip": [["q"], ["r"]], "disconnect": "ok", "unbind": "ok"})
+def c879(stage):
+    """REP binds tcp://*:*; REQ connects to LAST_ENDPOINT; round trip; disconnect and unbind with that string.
+
+    Sockets: REP, REQ over tcp.
+
+    Source: libzmq tests/test_unbind_wildcard.cpp: test_address_wildcard_ipv4.
+
+    The rows of IPv6 are not played: a machine need not have it.
+    """
+    zmq = stage.zmq
+    rep, req = stage.socket(zmq.REP), stage.socket(zmq.REQ)
+    rep.bind("tcp://*:*")
+    endpoint = stage.last_endpoint(rep)
+    req.connect(endpoint)
+    req.send(b"q")
+    there = stage.take(rep)
+    rep.send(b"r")
+    back = stage.take(req)
+    return {
+        "roundtrip": [there, back],
+        "disconnect": stage.attempt(req.disconnect, endpoint),
+        "unbind": stage.attempt(rep.unbind, endpoint),
+    }
+
+
+@case("C884", {"opened": {"$range": [1, 1023]}, "error": "EMFILE"})
+def c884(stage):
+    """Open sockets in a default context until it fails.
+
+    Sockets: PAIR.
+
+    Source: libzmq tests/test_many_sockets.cpp: test_system_max_sockets.
+
+    1023 is MAX_SOCKETS; the machine's limit of open files may come first.
+    """
+    context = stage.context()
+    made = []
+    error = "ok"
+    while error == "ok":
+        error = stage.attempt(lambda: made.append(stage.socket(stage.zmq.PAIR, context)))
+    return {"opened": len(made), "error": error}
+
+
+unplayed(
+    "C880",
+    "endpoints",
+    "a listening file descriptor of the operating system (USE_FD) has no counterpart in a simulated network",
+    sockets="REP, REQ over tcp, ipc",
+    scenario="REP is given a listening file descriptor (USE_FD) and binds its address; REQ connects; round trip.",
+    source="libzmq tests/test_use_fd.cpp",
+    claimed={"roundtrip": True},
+)

@@ -358,3 +358,25 @@ def c127(stage):
             stage.settle(0.1)
         out.append([stage.offer(a, "x"), stage.take(b, 0.1)])
     return {"after_disconnect": out[0], "after_unbind": out[1]}
+
+
+@case("C123", {"sends": "ok", "received": [0, 1, 2, 3, 4]})
+def c123(stage):
+    """PULL P binds, PUSH (RECONNECT_IVL=50) connects, one message passes. P closes, settle. PUSH sends 0..4. Q (PULL)
+    binds the same port; drain.
+
+    Sockets: PUSH, PULL over tcp.
+
+    Source: RFC 30 PUSH queue kept for an outgoing connection; RFC 23 'if the connection is broken, SHOULD reconnect
+    after a suitable delay'.
+    """
+    zmq = stage.zmq
+    p, push, ep = stage.pair("tcp", zmq.PULL, zmq.PUSH, connect_options={"RECONNECT_IVL": 50})
+    push.send(b"hello")
+    p.recv()
+    p.close()
+    stage.settle()
+    sends = {stage.offer(push, "%d" % i) for i in range(5)}
+    q = stage.socket(zmq.PULL)
+    q.bind(ep)
+    return {"sends": sends.pop() if len(sends) == 1 else "mixed", "received": numbers(stage.drain(q, 1.0))}
