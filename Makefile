@@ -21,7 +21,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test check lint types layers format bench docs lock clean
+.PHONY: help setup demo test check lint types layers format bench swarm docs lock clean
 
 help:  ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +69,11 @@ format: $(READY)  ## Format the code and repair what can be repaired
 
 bench: $(READY)  ## Measure speed: the simulation, its fan-out, the live harness against a bare loop
 	$(PY) benchmarks/bench.py
+
+# All of them, or the one that is named: make swarm SEED=123
+SEEDS ?= 10000
+swarm: $(READY)  ## Hold random topologies against the laws of the twin (SEEDS=10000, or SEED=123 to replay one)
+	@$(PY) -m tests.swarm $(if $(SEED),$(SEED),--seeds $(SEEDS)) $(ARGS)
 
 docs: $(DOCS_READY)  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet

@@ -1,0 +1,136 @@
+"""Let a plan happen, in one twin, and say which laws it broke."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.twin import InterruptedSimulation, Twin
+
+from . import laws
+from .actor import MS, Actor
+from .books import Books
+from .plan import Plan
+
+_SLICE_NS = 300 * MS
+"""Nothing that moved for so long moves no more: longer than a window probe of tcp, or a retry."""
+_MOST_SLICES = 40
+
+
+class TooLongError(InterruptedSimulation):
+    """A seed took more real time than it may."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a seed."""
+
+    seed: int
+    digest: str
+    broken: tuple[str, ...]
+    seen: Counter[str]
+
+
+def play(plan: Plan, limit_s: float = 30.0) -> Outcome:
+    """Let the plan happen; ``limit_s`` is the real time that it may take."""
+    books = Books()
+    twin = Twin(seed=plan.seed, observer=books)
+    books.twin = twin
+    actors: list[Actor] = []
+    collecting = gc.isenabled()
+    gc.disable()  # when the collector would close a socket depends on the whole process
+    try:
+        with _alarm(limit_s):
+            _live(plan, twin, books, actors)
+            events = next(twin.kernel._eid)
+        digest = books.digest(events, twin.now_ns)
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        books.violation(f"the twin failed with {error!r} in {last.name}, {Path(last.filename).name}:{last.lineno}")
+        digest = books.digest()
+    except TooLongError:
+        books.violation(f"more than {limit_s:g} s of real time at {twin.now_ns / MS} ms of virtual time")
+        digest = "endless"
+    finally:
+        with _alarm(limit_s, quiet=True):
+            for process in twin.kernel.processes:
+                process.end()
+        for actor in actors:
+            _forget(actor)
+        if collecting:
+            gc.enable()
+    return Outcome(plan.seed, digest, tuple(books.broken), books.seen)
+
+
+def _live(plan: Plan, twin: Twin, books: Books, actors: list[Actor]) -> None:
+    kernel = twin.kernel
+    contexts: dict[int, Any] = {}
+    sharing = Counter(node.context for node in plan.nodes)
+    for node in plan.nodes:
+        actor = Actor(node, twin, books, contexts, sharing[node.context] == 1)
+        actors.append(actor)
+        twin.spawn(actor.run, name=node.name, delay_ns=node.delay_ns)
+    for time_ns in plan.looks_ns:
+        kernel.call_at(time_ns, lambda: laws.look(books))
+    _until_rest(twin, books, actors)
+    laws.look(books)
+    laws.rest(books, actors)
+    for actor in actors:
+        if actor.done and actor.held:
+            twin.spawn(actor.drain, name=f"drain of {actor.plan.name}")
+    _until_rest(twin, books, actors)
+    laws.look(books)
+    laws.rest(books, actors)
+    laws.drained(books, actors)
+    books.close()
+
+
+def _until_rest(twin: Twin, books: Books, actors: list[Actor]) -> None:
+    """Until all programs have ended or wait without an end, and no message moves."""
+    kernel = twin.kernel
+    before: tuple[int, ...] = ()
+    for _ in range(_MOST_SLICES):
+        kernel.run_until(kernel.now_ns + _SLICE_NS)
+        for process in kernel.processes:
+            if process.error is not None:
+                books.violation(f"{process.name} died: {process.error_text[-400:]}")
+                process.error = None
+        now = books.progress()
+        if now == before and all(actor.done or actor.endless is not None for actor in actors):
+            return
+        before = now
+    books.seen["never at rest"] += 1
+    books.violation(f"{[actor.plan.name for actor in actors if not actor.done]} do not come to rest")
+
+
+def _forget(actor: Actor) -> None:
+    for socket in actor.kept:
+        socket._closed = True
+    for context in actor._contexts.values():
+        context._closed = True
+    actor.kept.clear()
+    actor.held.clear()
+
+
+@contextmanager
+def _alarm(limit_s: float, quiet: bool = False) -> Iterator[None]:
+    def expired(_signum: int, _frame: Any) -> None:
+        raise TooLongError
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.setitimer(signal.ITIMER_REAL, limit_s, 1.0)
+    try:
+        yield
+    except TooLongError:
+        if not quiet:
+            raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
