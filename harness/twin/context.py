@@ -6,6 +6,7 @@ import errno
 from typing import TYPE_CHECKING, Final, Protocol
 
 from harness.twin.costs import Costs
+from harness.twin.descriptors import Descriptors
 from harness.twin.errors import EMTHREAD, ETERM, TwinError
 from harness.twin.io_thread import IoThread
 from harness.twin.kernel import Kernel, Process
@@ -88,9 +89,7 @@ class Context:
         """A new socket. Raises TwinError (EINVAL, EMFILE, ETERM), NotSimulatedYet."""
         if self.terminating:
             raise TwinError(ETERM)
-        open_now = sum(1 for socket in self.sockets if not socket.closed)
-        if open_now >= self.max_sockets:
-            raise TwinError(errno.EMFILE)
+        self.check_room()
         socket = make_socket(type_number, self)
         self._started = True
         if not self.blocky:
@@ -100,6 +99,11 @@ class Context:
             socket.owner = self.kernel.world.owner_of(process)
         self.sockets[socket] = None
         return socket
+
+    def check_room(self) -> None:
+        """Raises TwinError (EMFILE) when there are MAX_SOCKETS sockets."""
+        if sum(1 for socket in self.sockets if not socket.closed) >= self.max_sockets:
+            raise TwinError(errno.EMFILE)
 
     def io_thread(self, affinity: int) -> IoThread:
         """The thread for a new object: of those allowed the one that polls least, the first of equals (F189).
@@ -160,7 +164,7 @@ class Context:
         for socket in list(self.sockets):
             if socket.closed and not socket.pipes and not socket.sessions:
                 del self.sockets[socket]
-                self.descriptors.release(socket.fd)
+                socket.destroyed()
         if self._waiter is not None and self._ended():
             process, token = self._waiter
             self._waiter = None

@@ -30,6 +30,7 @@ class IoThread:
 
     __slots__ = (
         "_busy_until_ns",
+        "_frozen",
         "_in_turn",
         "_mailbox",
         "_order",
@@ -52,6 +53,26 @@ class IoThread:
         self._turn_ns = NEVER_NS
         self._busy_until_ns = 0
         self._in_turn = False
+        self._frozen = False
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether what happens now happens on this thread."""
+        return self._in_turn
+
+    def freeze(self) -> None:
+        """The thread waits for something, in the middle of a turn: there is no other turn before :meth:`thaw`."""
+        self._frozen = True
+
+    def thaw(self) -> None:
+        """The thread goes on."""
+        kernel = self.kernel
+        self._frozen = False
+        self._busy_until_ns = kernel.now_ns
+        if self._mailbox or self._writable:
+            self._schedule(kernel.now_ns, _no_delay)
+        elif self._readable:
+            self._schedule(self._readable[0][0], _no_delay)
 
     def post(self, command: Callable[[Any], None], argument: Any) -> None:
         """Put a command into the mailbox; it takes effect in the thread's next turn (F28)."""
@@ -112,7 +133,9 @@ class IoThread:
         self._in_turn = False
         self._busy_until_ns = done = now + kernel.lag_ns
         kernel.lag_ns = 0
-        if mailbox or self._writable:
+        if self._frozen:
+            self._busy_until_ns = NEVER_NS
+        elif mailbox or self._writable:
             self._schedule(done, _no_delay)
         elif readable:
             self._schedule(readable[0][0], self.costs.readable_wake)

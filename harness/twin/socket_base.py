@@ -24,6 +24,7 @@ from harness.twin.socket_options import Options, get_option, set_option
 
 if TYPE_CHECKING:
     from harness.twin.context import Context
+    from harness.twin.monitor import Monitor
     from harness.twin.observer import Observer
 
 POLLIN, POLLOUT = 1, 2
@@ -43,6 +44,7 @@ class SocketBase(Commands):
         "extra",
         "fd",
         "last_endpoint",
+        "monitor",
         "observer",
         "options",
         "owner",
@@ -73,6 +75,7 @@ class SocketBase(Commands):
         self.rcvmore = False
         self.last_endpoint = b""
         self.endpoints = Endpoints(self)
+        self.monitor: Monitor | None = None
         self.fd = context.descriptors.take(self)
 
     # -- what a socket type defines --------------------------------------------------------------
@@ -160,9 +163,18 @@ class SocketBase(Commands):
         if self.closed:
             pipe.terminate(False)
 
-    def event(self, name: str, value: int = 0) -> None:
-        """What a socket monitor tells: an event by its name in lower case, with its value (F230)."""
+    def event(self, name: str, value: int = 0, where: str = "") -> None:
+        """What a socket monitor tells: an event by its name in lower case, its value, the endpoint (F230)."""
         self.observer.event(self, name, value)
+        if self.monitor is not None:
+            self.monitor.tell(name, value, where)
+
+    def destroyed(self) -> None:
+        """The reaper is done with it: no pipe and no session is left."""
+        if self.monitor is not None:
+            self.monitor.stop(waits=False)
+            self.monitor = None
+        self.context.descriptors.release(self.fd)
 
     def check_open(self) -> None:
         """Raises TwinError (ENOTSOCK) when the socket was closed."""
