@@ -7,6 +7,7 @@ process (F128), or doubles up to RECONNECT_IVL_MAX (F129).
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.twin.conflate import connection_pipes
@@ -33,16 +34,18 @@ class Attempt:
         io: the I/O thread that waits for the outcome.
         engine_io: the I/O thread of the connection, if it comes about (F188).
         options: as they were at connect (F23).
+        fd: the descriptor that the monitor shows.
         abandoned: nobody waits for the outcome any more.
     """
 
-    __slots__ = ("_connecter", "abandoned", "engine_io", "io", "options")
+    __slots__ = ("_connecter", "abandoned", "engine_io", "fd", "io", "options")
 
     def __init__(self, connecter: Connecter, io: IoThread, engine_io: IoThread, options: Options) -> None:
         self._connecter = connecter
         self.io = io
         self.engine_io = engine_io
         self.options = options
+        self.fd = -1
         self.abandoned = False
 
     def connected(self, engine: Engine) -> None:
@@ -63,13 +66,15 @@ class Connecter:
 
     Attributes:
         address: as the application gave it.
+        where: as the monitor shows it: by number once a connection has been lost.
         session: outlives connections.
     """
 
-    def __init__(self, stream: Stream, socket: SocketBase, address: str, key: str) -> None:
+    def __init__(self, stream: Stream, socket: SocketBase, address: str, where: str, key: str) -> None:
         self._stream = stream
         self._socket = socket
-        self.address = address
+        self.address = self.where = address
+        self._resolved = where
         self._key = key
         self._options = options = socket.options.snapshot()
         self._io = self._session_io = socket.context.io_thread(options.affinity)
@@ -101,16 +106,18 @@ class Connecter:
         self._last_ms = -1
         self._io = self._socket.context.io_thread(self._options.affinity)
         if wait:
+            self.where = self._resolved
             self._again()
         else:
             self._try()
 
     def _try(self) -> None:
         self._attempt = attempt = Attempt(self, self._io, self._session_io, self._options)
+        attempt.fd = self._socket.context.descriptors.take()
         self._io.load += 1
         self._stream.open(attempt, self._key)
         if self._stream.delayed and self._attempt is attempt:
-            self._socket.event("connect_delayed")
+            self._socket.event("connect_delayed", errno.EINPROGRESS, self.where)
             if self._options.connect_timeout > 0:
                 self._at(self._options.connect_timeout, self._timed_out, attempt)
 
@@ -122,9 +129,11 @@ class Connecter:
 
     def connected(self, engine: Engine) -> None:
         """The transport stands."""
-        self._attempt = None
+        attempt, self._attempt = self._attempt, None
+        assert attempt is not None
         self._io.load -= 1
-        self._socket.event("connected")
+        self.session.opened(self.where, attempt.fd)
+        self._socket.event("connected", attempt.fd, self.where)
         if self._session_io is self._io:
             self.session.start(engine)
         else:
@@ -138,8 +147,8 @@ class Connecter:
             if stop & STOP_CONN_REFUSED:
                 self.session.give_up(self)
                 return
-        elif stop & STOP_AFTER_DISCONNECT and self._socket.endpoints.disconnected:
-            return
+        elif stop & STOP_AFTER_DISCONNECT and self._socket.endpoints.disconnected and self._key.startswith("@"):
+            return  # a path that nobody listens at is not there, which is not a refusal
         self._again()
 
     def _close(self) -> None:
@@ -148,13 +157,14 @@ class Connecter:
         if attempt is not None:
             attempt.abandoned = True
             self._io.load -= 1
-            self._socket.event("closed")
+            self._socket.context.descriptors.release(attempt.fd)
+            self._socket.event("closed", attempt.fd, self.where)
 
     def _again(self) -> None:
         if self._options.reconnect_ivl <= 0 or self.session.ended:
             return  # never again (F130)
         interval_ms = self._interval_ms()
-        self._socket.event("connect_retried", interval_ms)
+        self._socket.event("connect_retried", interval_ms, self.where)
         self._timer = due = Attempt(self, self._io, self._session_io, self._options)
         self._at(interval_ms, self._due, due)
 

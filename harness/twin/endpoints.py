@@ -38,7 +38,6 @@ class Endpoints:
         where, listener = socket.context.transports[transport].bind(socket, rest)
         socket.last_endpoint = where.encode()
         self._opened.setdefault(where, []).append(listener)
-        socket.event("listening")
 
     def connect(self, address: str) -> None:
         """Connect to an address; returns at once (F119). Raises TwinError: EINVAL, EPROTONOSUPPORT."""

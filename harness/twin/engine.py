@@ -13,6 +13,7 @@ and commands, through the same batches.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -103,9 +104,12 @@ class Engine:
             self._in.broken = True
             self._out.close()
 
-    def _failed(self, protocol: bool) -> None:
+    def _failed(self, protocol: bool, error: int = errno.EPIPE) -> None:
         session, self._session = self._session, None
         if session is not None:
+            # What was wrong with the protocol has been told where it was found.
+            if not protocol and self._handshake is not None and self._handshake.under_way:
+                session.event("handshake_failed_no_detail", error)
             self._leave(session)
             session.engine_error(protocol)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from harness.twin.mechanism import FAILED, MECHANISM_MISMATCH, READY, Mechanism
+from harness.twin.mechanism import FAILED, HANDSHAKING, MECHANISM_MISMATCH, READY, Mechanism
 from harness.twin.mechanism_null import Null
 from harness.twin.msg import COMMAND, GREETING, Msg
 from harness.twin.session import ProtocolError
@@ -34,6 +34,11 @@ class Handshake:
     def ready(self) -> bool:
         """Whether frames may flow now."""
         return self.mechanism is not None and self.mechanism.state == READY
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has neither succeeded nor failed."""
+        return self.mechanism is None or self.mechanism.state == HANDSHAKING
 
     def next(self) -> Msg | None:
         """The next piece or command to send, None when it is the peer's turn."""

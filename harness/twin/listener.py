@@ -19,13 +19,17 @@ class Listener:
     Attributes:
         options: as they were at bind (F12, F23).
         io: the I/O thread that accepts.
+        where: the full address.
+        fd: the descriptor that the monitor shows.
     """
 
-    def __init__(self, stream: Stream, socket: SocketBase, key: str) -> None:
+    def __init__(self, stream: Stream, socket: SocketBase, where: str, key: str) -> None:
         self.socket = socket
         self.options = socket.options.snapshot()
         self.io = socket.context.io_thread(self.options.affinity)
         self.io.load += 1
+        self.where = where
+        self.fd = socket.context.descriptors.take()
         self.closed = False
         self._stream = stream
         self._key = key
@@ -62,7 +66,8 @@ class Listener:
         session = self.socket.session_class(self.socket, self.options, io, None, self)
         self.socket.sessions[session] = None
         self._sessions[session] = None
-        session.event("accepted")
+        session.opened(self.where, self.socket.context.descriptors.take())
+        session.event("accepted", session.fd)
         if io is self.io:
             session.start(engine)
         else:
@@ -89,4 +94,5 @@ class Listener:
             self._queue.popleft().close()  # the kernel resets what nobody has accepted
         for session in self._sessions:
             session.post(session.process_term, linger_ms)
-        self.socket.event("closed")
+        self.socket.context.descriptors.release(self.fd)
+        self.socket.event("closed", self.fd, self.where)

@@ -95,7 +95,7 @@ class Monitor:
     def tell(self, event: str, value: int, where: str, app_waits: bool = True) -> None:
         """Send an event; waits where libzmq does."""
         number = EVENTS[event]
-        if not number & self._mask or self._stopping:
+        if not number & self._mask or self._stopping or self._pair.context.terminating:
             return
         waits = bool(self._backlog)
         self._backlog.append(Msg(_HEAD.pack(number, value), more=True))
@@ -109,8 +109,7 @@ class Monitor:
         Args:
             waits: the application does this and waits for it; False: the reaper does.
         """
-        if not self._pair.context.terminating:
-            self.tell("monitor_stopped", 0, "", waits)
+        self.tell("monitor_stopped", 0, "", waits)
         self._stopping = True
         if not self._backlog or self._pair.context.terminating:
             self._end()

@@ -35,6 +35,7 @@ class Session:
         options: a copy made at ``bind`` or ``connect`` (F23).
         connecter: starts another attempt after a break; None on the binding side.
         listener: whoever accepted it; None on the connecting side.
+        where, fd: address and descriptor of its connection, as the monitor shows them.
         closing: it was told to end and waits for its pipe.
         ended: it is gone.
     """
@@ -48,6 +49,7 @@ class Session:
         "closing",
         "ended",
         "engine",
+        "fd",
         "io",
         "observer",
         "options",
@@ -55,6 +57,7 @@ class Session:
         "remote",
         "routing_id",
         "socket",
+        "where",
     )
 
     def __init__(
@@ -75,6 +78,8 @@ class Session:
         self.pipe: Pipe | None = None
         self.ended = False
         self.closing = False
+        self.where = ""
+        self.fd = -1
         self._connecter = connecter
         self._listener = listener
         self._incomplete_in = False
@@ -114,15 +119,20 @@ class Session:
         if self.closing:
             self._finish()
 
+    def opened(self, where: str, fd: int) -> None:
+        """There is a new connection: the address and the descriptor that its events show."""
+        self.where, self.fd = where, fd
+
     def event(self, name: str, value: int = 0) -> None:
         """Something happened to this connection."""
-        self.socket.event(name, value)
+        self.socket.event(name, value, self.where)
 
     # -- for the engine ------------------------------------------------------------------------
 
     def start(self, engine: Engine) -> None:
         """A connection stands: speak."""
         if self.ended:
+            self._shut()
             engine.close()
             return
         self.engine = engine
@@ -172,7 +182,8 @@ class Session:
         """The connection broke."""
         self.engine = None
         self._clean_pipes()
-        self.event("disconnected")
+        self._shut()
+        self.event("disconnected", self.fd)
         if self._connecter is not None and not protocol:
             self._reconnect(self._connecter)
         elif self.closing:
@@ -203,6 +214,9 @@ class Session:
     def give_up(self, connecter: Connecter) -> None:
         """No further attempts: the endpoint is removed when the application next looks (F130, F131)."""
         self.socket.post(self.socket.endpoints.remove, connecter.address)
+
+    def _shut(self) -> None:
+        self.socket.context.descriptors.release(self.fd)
 
     def _clean_pipes(self) -> None:
         pipe = self.pipe
@@ -257,6 +271,7 @@ class Session:
         if self.engine is not None:
             self.engine.close()
             self.engine = None
+            self._shut()
         if self._connecter is not None:
             self._connecter.stop()
         if self._listener is not None:

@@ -17,8 +17,8 @@ from harness.twin.face import (
 )
 from harness.twin.frame import Frame
 from harness.twin.metadata import last_properties
+from harness.twin.monitor import monitor_socket
 from harness.twin.msg import Msg
-from harness.twin.options import NotSimulatedYet
 from harness.twin.socket_base import SNDMORE, SocketBase
 
 _BUFFER_BYTES: Final = 255
@@ -162,7 +162,11 @@ class Socket:
 
     def monitor(self, addr: str | bytes | None, events: int = 0xFFFF) -> None:
         """zmq_socket_monitor."""
-        raise NotSimulatedYet("a socket monitor")
+        self._check_closed()
+        try:
+            monitor_socket(self._core, addr.decode() if isinstance(addr, bytes) else addr, int(events))
+        except TwinError as error:
+            raise_errno(error.errno)
 
     def join(self, group: str | bytes) -> None:
         """Draft API, which pyzmq's wheels do not have."""

@@ -171,6 +171,10 @@ class Stage(ABC):
             made.setsockopt(getattr(self.zmq, name), value)
         return made
 
+    def adopt(self, socket: Any) -> None:
+        """A socket that the body made by itself is settled and cleaned up like the others."""
+        self._sockets.append(socket)
+
     def hand_over(self, socket: Any) -> None:
         """The socket now belongs to a task: settle leaves it alone."""
         self._sockets.remove(socket)

@@ -76,21 +76,9 @@ def make_stream(stage: Stage) -> None:
     stage.socket(stage.zmq.STREAM)
 
 
-def watch(stage: Stage) -> None:
-    socket = stage.socket(stage.zmq.PULL)
-    watcher = socket.get_monitor_socket(addr="inproc://watch")
-    socket.disable_monitor()
-    watcher.close(0)
-
-
 def test_another_socket_type(stage: Stage) -> None:
     """zmq_socket(3): STREAM."""
     check_refused(stage, "stream", make_stream)
-
-
-def test_the_monitor(stage: Stage) -> None:
-    """zmq_socket_monitor(3)."""
-    check_refused(stage, "monitor", watch)
 
 
 def test_an_unknown_option_is_wrong_not_missing() -> None:

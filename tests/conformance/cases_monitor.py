@@ -30,7 +30,6 @@ _STARTED = ["CONNECT_DELAYED", "CONNECTED", "HANDSHAKE_SUCCEEDED"]
             ]
         },
     },
-    later="a socket monitor",
 )
 def c652(stage):
     """Server (DEALER, monitored) binds, client (DEALER, monitored) connects; a round trip; client closes, then
@@ -56,7 +55,6 @@ def c652(stage):
 @case(
     "C653",
     {"events": ["CONNECT_DELAYED", "CONNECTED", "MONITOR_STOPPED"], "endpoints_ok": True},
-    later="a socket monitor",
 )
 def c653(stage):
     """REQ binds; REP is monitored for CONNECT_DELAYED, CONNECTED and MONITOR_STOPPED only; REP connects, settle; the
@@ -86,7 +84,6 @@ def c653(stage):
 @case(
     "C655",
     {"before": _STARTED, "lost": ["DISCONNECTED", "CONNECT_RETRIED"], "again": _STARTED},
-    later="a socket monitor",
 )
 def c655(stage):
     """PUB P binds; SUB (monitored, RECONNECT_IVL=1000) connects, settle; P closes, 300 ms; PUB Q binds the port; all
@@ -112,7 +109,6 @@ def c655(stage):
 @case(
     "C657",
     {"events": ["CONNECT_DELAYED", "CLOSED", "CONNECT_RETRIED"] * 3},
-    later="a socket monitor",
 )
 def c657(stage):
     """DEALER (monitored, RECONNECT_IVL=200) connects to a port nobody listens on; the first nine events.
@@ -131,7 +127,6 @@ def c657(stage):
 @case(
     "C660",
     {"a": ["LISTENING", "CLOSED"], "b": ["CLOSED", "BIND_FAILED"], "bind": "EADDRINUSE"},
-    later="a socket monitor",
 )
 def c660(stage):
     """PULL A (monitored) binds and unbinds. PULL B (monitored) binds a port in use.
@@ -152,7 +147,6 @@ def c660(stage):
 @case(
     "C662",
     {"a": [], "b": ["MONITOR_STOPPED"]},
-    later="a socket monitor",
 )
 def c662(stage):
     """PAIR binds, PAIR connects (both monitored), a message passes, the connecter closes, settle; events of both.
@@ -174,7 +168,7 @@ def c662(stage):
 @case(
     "C664",
     {"events": ["CONNECT_DELAYED", "CONNECTED", "HANDSHAKE_FAILED_NO_DETAIL", "DISCONNECTED"]},
-    later="STREAM|HANDSHAKE_IVL|a socket monitor",
+    later="STREAM|HANDSHAKE_IVL",
 )
 def c664(stage):
     """A raw listener accepts and says nothing. SUB (monitored, HANDSHAKE_IVL=300, RECONNECT_STOP=HANDSHAKE_FAILED)
@@ -196,7 +190,6 @@ def c664(stage):
 @case(
     "C666",
     {"ms": {"$range": [290, 900]}},
-    later="a socket monitor",
 )
 def c666(stage):
     """ROUTER binds, DEALER (monitored, RECONNECT_IVL=300) connects, settle; ROUTER closes. Milliseconds from
@@ -223,7 +216,6 @@ def c666(stage):
     "C874",
     {"before": ["CLOSED", "CONNECT_RETRIED"], "uncalled": ["CLOSED", "CONNECT_RETRIED"], "called": []},
     claimed={"before": ["CLOSED", "CONNECT_RETRIED"], "uncalled": ["CLOSED"], "called": []},
-    later="a socket monitor",
 )
 def c874(stage):
     """SUB (monitored, RECONNECT_STOP=AFTER_DISCONNECT, RECONNECT_IVL=100) connects to an ipc name nobody listens on:

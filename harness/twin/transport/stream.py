@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from harness.twin.connecter import Attempt, Connecter
 from harness.twin.engine import Engine, connect_engines
-from harness.twin.errors import TwinError
+from harness.twin.errors import EMTHREAD, TwinError
 from harness.twin.listener import Listener
 
 if TYPE_CHECKING:
@@ -34,15 +34,26 @@ class Stream:
 
     def bind(self, socket: SocketBase, rest: str) -> tuple[str, Listener]:
         """Listen. Raises TwinError: EINVAL, ENODEV, EADDRINUSE, EMTHREAD."""
-        where, key = self._resolve(rest, binding=True)
-        listener = Listener(self, socket, key)
-        self._network.listen(self._transport, key, listener)
+        try:
+            where, key = self._resolve(rest, binding=True)
+            listener = Listener(self, socket, where, key)
+            try:
+                self._network.listen(self._transport, key, listener)
+            except TwinError:
+                listener.where = ""
+                listener.close(0)
+                raise
+        except TwinError as error:
+            if error.errno != EMTHREAD:
+                socket.event("bind_failed", error.errno, rest)
+            raise
+        socket.event("listening", listener.fd, where)
         return where, listener
 
     def connect(self, socket: SocketBase, rest: str) -> Connecter:
         """Make session and pipe at once, connect later (F119). Raises TwinError: EINVAL, EMTHREAD."""
-        _, key = self._resolve(rest, binding=False)
-        return Connecter(self, socket, f"{self._transport}://{rest}", key)
+        where, key = self._resolve(rest, binding=False)
+        return Connecter(self, socket, f"{self._transport}://{rest}", where, key)
 
     @property
     def delayed(self) -> bool:
