@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from harness.twin.context_face import Context
+from harness.twin.devices import monitored_queue, proxy, proxy_steerable
 from harness.twin.face import strerror, zmq_errno
 from harness.twin.frame import Frame
 from harness.twin.options import NotSimulatedYet
@@ -59,22 +60,3 @@ def curve_keypair() -> tuple[bytes, bytes]:
 def curve_public(secret_key: bytes | str) -> bytes:
     """Not simulated yet."""
     raise NotSimulatedYet("CURVE")
-
-
-def proxy(frontend: Socket, backend: Socket, capture: Socket | None = None) -> int:
-    """Not simulated yet."""
-    raise NotSimulatedYet("zmq.proxy")
-
-
-def proxy_steerable(
-    frontend: Socket, backend: Socket, capture: Socket | None = None, control: Socket | None = None
-) -> int:
-    """Not simulated yet."""
-    raise NotSimulatedYet("zmq.proxy_steerable")
-
-
-def monitored_queue(
-    in_socket: Socket, out_socket: Socket, mon_socket: Socket, in_prefix: bytes = b"in", out_prefix: bytes = b"out"
-) -> int:
-    """Not simulated yet."""
-    raise NotSimulatedYet("a monitored queue")

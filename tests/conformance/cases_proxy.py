@@ -26,7 +26,6 @@ def _proxy(stage, *sockets):
 @case(
     "C751",
     {"answers_per_client": [10, 10, 10], "only_own": True, "workers": [15, 15]},
-    later="zmq.proxy",
 )
 def c751(stage):
     """A proxy joins ROUTER (binds tcp) and DEALER (binds inproc). Three DEALER clients (identities) connect to the
@@ -70,7 +69,6 @@ def c751(stage):
 @case(
     "C753",
     {"ended": True},
-    later="zmq.proxy",
 )
 def c753(stage):
     """A proxy joins SUB (all, binds) and PUSH (binds, nobody connects). PUB connects, sends three messages, closes.
@@ -104,7 +102,6 @@ def _notes(stage, pub, wait=0.15):
 @case(
     "C755",
     {"notes": [["\\x01A"], [], [], ["\\x00A"]], "sub0": [["A1"]], "sub1": [["A1"]]},
-    later="zmq.proxy",
 )
 def c755(stage):
     """A proxy joins XSUB and XPUB, both bound. Source XPUB connects to the XSUB side; SUB 0 and SUB 1 connect to the
@@ -148,7 +145,6 @@ def c755(stage):
 @case(
     "C757",
     {"replies": [["0:r0", "0:r0", "0:r0", "0:r0"], ["1:r1", "1:r1", "1:r1", "1:r1"]]},
-    later="zmq.proxy",
 )
 def c757(stage):
     """A proxy joins ROUTER and DEALER, both bound. Two REPs connect to the back (settled one after the other), two
@@ -186,7 +182,6 @@ def c757(stage):
 @case(
     "C759",
     {"bob": ["hello", "bob"], "alice": ["hello", "alice"], "monitor": [["out", "hello", "alice"]]},
-    later="a monitored queue",
 )
 def c759(stage):
     """pyzmq's monitored queue (PAIR, PAIR, PUB, prefixes in and out) connects to alice, bob (PAIRs) and mon (SUB with
@@ -237,7 +232,6 @@ def c759(stage):
         "terminate_reply": "EAGAIN",
         "ended": True,
     },
-    later="zmq.proxy_steerable",
 )
 def c875(stage):
     """A steerable proxy joins PULL and PUSH, its control is a PAIR. STATISTICS; a message of 5 bytes passes;
