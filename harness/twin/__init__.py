@@ -26,13 +26,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.shaper import Shape
 from harness.twin.context import Context
 from harness.twin.costs import Costs
 from harness.twin.descriptors import Descriptors
 from harness.twin.front_end import front_end
 from harness.twin.kernel import InterruptedSimulation, Kernel, NotInSimulationError, Process, SimulatedExit
+from harness.twin.link import Link
 from harness.twin.msg import DATA, Msg
-from harness.twin.network import Network
+from harness.twin.network import Host, Network
 from harness.twin.observer import Observer
 from harness.twin.options import NotSimulatedYet
 from harness.twin.pipe import Pipe
@@ -40,7 +42,9 @@ from harness.twin.socket_base import SocketBase
 from harness.twin.virtual.home import Home
 
 __all__ = [
+    "Host",
     "InterruptedSimulation",
+    "Link",
     "Msg",
     "NotInSimulationError",
     "NotSimulatedYet",
@@ -70,7 +74,7 @@ class Twin:
         self.kernel.world = self
         self.costs = Costs(profile, seed)
         self.observer = observer or Observer()
-        self.network = Network()
+        self.network = Network(self.kernel, seed)
         self.descriptors = Descriptors()
         self._contexts: list[Context] = []
         self.owner_of: Callable[[Process], int] = _nobody
@@ -86,9 +90,40 @@ class Twin:
         """Virtual time in ns."""
         return self.kernel.now_ns
 
-    def spawn(self, function: Callable[..., Any], *args: Any, name: str = "", delay_ns: int = 0) -> Process:
-        """Start ``function(*args)`` as a simulated process ``delay_ns`` from now."""
-        return self.kernel.spawn(function, *args, name=name, delay_ns=delay_ns)
+    def host(self, name: str, address: str | None = None) -> Host:
+        """The host of that name, made when it is new; it has the next address of 10.0.0.0/8 unless told.
+
+        Programs on other hosts reach it as ``tcp://NAME:PORT`` or by its address; 127.0.0.1 and ipc stay inside.
+        Raises ValueError when that cannot be.
+        """
+        return self.network.host(name, address)
+
+    def link(self, first: str, second: str, **shape: Any) -> Link:
+        """The link between two hosts, on which faults happen; without one they see each other over an ideal wire.
+
+        Args:
+            shape: fields of :class:`harness.shaper.Shape`, for both directions: ``delay_ns``, ``jitter_ns``,
+                ``rate_bytes_per_s``, ``loss``, ``queue_bytes``. Use ``impair`` for one direction.
+
+        Raises ValueError, TypeError.
+        """
+        return self.network.link(first, second, Shape(**shape) if shape else None)
+
+    def at(self, time_ns: int, action: Callable[[], Any]) -> None:
+        """Do ``action`` at that virtual time: ``twin.at(2 * SECOND, link.blackhole)``."""
+        self.kernel.call_at(time_ns, action)
+
+    def spawn(
+        self, function: Callable[..., Any], *args: Any, name: str = "", delay_ns: int = 0, host: str | None = None
+    ) -> Process:
+        """Start ``function(*args)`` as a simulated process ``delay_ns`` from now.
+
+        It runs on the host of that name, else on that of the process that spawns it. Raises ValueError.
+        """
+        process = self.kernel.spawn(function, *args, name=name, delay_ns=delay_ns)
+        if host is not None:
+            process.host = self.network.known(host)
+        return process
 
     def sleep_ns(self, duration_ns: int) -> None:
         """The running process sleeps that long. Raises NotInSimulationError."""
@@ -108,7 +143,7 @@ class Twin:
 
     def context(self, process: Process, io_threads: int) -> Context:
         """A new context for a simulated process (the backend calls this)."""
-        context = Context(self.kernel, self.costs, self.observer, self.network, io_threads)
+        context = Context(self.kernel, self.costs, self.observer, self.network, io_threads, process.host)
         self._contexts.append(context)
         return context
 

@@ -19,7 +19,7 @@ from harness.twin.transport.stream import Stream
 
 if TYPE_CHECKING:
     from harness.twin.descriptors import Descriptors
-    from harness.twin.network import Network
+    from harness.twin.network import Host, Network
     from harness.twin.socket_base import SocketBase
 
 _KNOWN: Final = ("udp", "pgm", "epgm", "norm", "ws", "wss", "tipc", "vmci", "vsock")
@@ -50,14 +50,24 @@ class Context:
 
     Args:
         io_threads: 0 allows inproc alone (F201).
+        host: the machine of its process.
     """
 
-    def __init__(self, kernel: Kernel, costs: Costs, observer: Observer, network: Network, io_threads: int = 1) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        costs: Costs,
+        observer: Observer,
+        network: Network,
+        io_threads: int = 1,
+        host: Host | None = None,
+    ) -> None:
         if io_threads < 0:
             raise TwinError(errno.EINVAL)
         self.kernel = kernel
         self.costs = costs
         self.observer = observer
+        self.host: Final = host or network.main
         self.io_threads: list[IoThread] = []
         self.io_thread_count = 0
         self._started = False

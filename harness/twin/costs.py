@@ -89,8 +89,7 @@ class Costs:
         if transport == "ipc":
             return UnixFlow(kernel, profile.unix_sndbuf_bytes, profile.unix_charge_bytes)
         path = TcpPath(
-            profile.tcp_sndbuf_bytes if sndbuf < 0 else max(2 * sndbuf, _MIN_SNDBUF_BYTES),
-            profile.tcp_rcvbuf_bytes if rcvbuf < 0 else max(2 * rcvbuf, _MIN_RCVBUF_BYTES),
+            *self.tcp_buffers(sndbuf, rcvbuf),
             overhead_bytes=profile.tcp_skb_overhead_bytes,
             max_frags=profile.tcp_max_frags,
             delayed_ack_ns=profile.tcp_delayed_ack_ns,
@@ -98,6 +97,14 @@ class Costs:
             grows=rcvbuf < 0,
         )
         return TcpFlow(kernel, path)
+
+    def tcp_buffers(self, sndbuf: int, rcvbuf: int) -> tuple[int, int]:
+        """Send and receive buffer in force for these options, bytes; Linux doubles what is asked for (F206)."""
+        profile = self.profile
+        return (
+            profile.tcp_sndbuf_bytes if sndbuf < 0 else max(2 * sndbuf, _MIN_SNDBUF_BYTES),
+            profile.tcp_rcvbuf_bytes if rcvbuf < 0 else max(2 * rcvbuf, _MIN_RCVBUF_BYTES),
+        )
 
 
 def _price(cost: Cost) -> Callable[[int], int]:

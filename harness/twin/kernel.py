@@ -46,6 +46,7 @@ class Process:
         name: for people.
         error: the exception that ended the program, else None.
         finished: whether the program has returned, failed or been ended.
+        host: the machine that it runs on; None is the first one.
         instances: what a program takes for global in its process, by class; processes may share it.
         program: the stranger's program whose thread this is, else None.
     """
@@ -57,6 +58,7 @@ class Process:
         "error",
         "error_text",
         "finished",
+        "host",
         "instances",
         "kernel",
         "name",
@@ -77,6 +79,7 @@ class Process:
         self.finished = False
         self.instances: dict[Any, Any] = {}
         self.program: Any = None
+        self.host: Any = None
         self.on_exit: Callable[[], None] | None = None
         # A process waits for one thing at a time; the token tells a wake-up that is still
         # wanted from one that belongs to an earlier wait.
@@ -242,6 +245,8 @@ class Kernel(simpy.Environment):
     def spawn(self, function: Callable[..., Any], *args: Any, name: str = "", delay_ns: int = 0) -> Process:
         """Start ``function(*args)`` as a simulated process ``delay_ns`` from now."""
         process = Process(self, function, args, name or f"process-{len(self.processes) + 1}")
+        if self.current is not None:
+            process.host = self.current.host
         self.processes.append(process)
         self.call_at(self.now_ns + delay_ns, process.resume)
         return process

@@ -10,6 +10,7 @@ from harness.twin.session import Session
 if TYPE_CHECKING:
     from harness.twin.engine import Engine
     from harness.twin.socket_base import SocketBase
+    from harness.twin.transport.address import Target
     from harness.twin.transport.stream import Stream
 
 
@@ -23,7 +24,7 @@ class Listener:
         fd: the descriptor that the monitor shows.
     """
 
-    def __init__(self, stream: Stream, socket: SocketBase, where: str, key: str) -> None:
+    def __init__(self, stream: Stream, socket: SocketBase, where: str, key: Target | str) -> None:
         self.socket = socket
         self.options = socket.options.snapshot()
         self.io = socket.context.io_thread(self.options.affinity)

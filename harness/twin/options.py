@@ -126,14 +126,21 @@ TABLE: Final = (
     _read_only("MECHANISM", 43, "int"),
     _read_only("THREAD_SAFE", 81, "bool"),
     _read_only("TOPICS_COUNT", 116, "int"),
-    # Kept: no effect on what is simulated (one host, NULL security, IPv4 loopback).
-    _kept("IPV6", 42, "bool", 0),
-    _kept("IPV4ONLY", 31, "bool", 1),
+    # Which addresses are taken.
+    _core("IPV6", 42, "bool", 0),
+    _core("IPV4ONLY", 31, "bool", 1),
+    # Kept: no effect on what is simulated.
     _kept("TOS", 57, "int", 0, 0),
     _later("TCP_KEEPALIVE", 34, "int", -1, -1, 1),
     _later("TCP_KEEPALIVE_CNT", 35, "int", -1, -1),
     _later("TCP_KEEPALIVE_IDLE", 36, "int", -1, -1),
     _later("TCP_KEEPALIVE_INTVL", 37, "int", -1, -1),
+    # Silent networks: F155, F156.
+    _core("TCP_KEEPALIVE", 34, "int", -1, -1, 1),
+    _core("TCP_KEEPALIVE_CNT", 35, "int", -1, -1),
+    _core("TCP_KEEPALIVE_IDLE", 36, "int", -1, -1),
+    _core("TCP_KEEPALIVE_INTVL", 37, "int", -1, -1),
+    _core("TCP_MAXRT", 80, "int", 0, 0),
     _later("HANDSHAKE_IVL", 66, "int", 30000, 0),
     _kept("RATE", 8, "int", 100, 1),
     _kept("RECOVERY_IVL", 9, "int", 10000, 0),
@@ -145,7 +152,6 @@ TABLE: Final = (
     _later("HEARTBEAT_IVL", 75, "int", 0, 0),
     _later("HEARTBEAT_TTL", 76, "int", 0, 0, 6553599),
     _later("HEARTBEAT_TIMEOUT", 77, "int", -1, -1),
-    _later("TCP_MAXRT", 80, "int", 0, 0),
     _later("ROUTER_RAW", 41, "int", 0, 0),
     _later("STREAM_NOTIFY", 73, "int", 1, 0, 1),
     _later("PLAIN_SERVER", 44, "bool", 0),

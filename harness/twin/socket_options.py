@@ -42,6 +42,7 @@ class Options:
         "connect_timeout",
         "immediate",
         "invert_matching",
+        "ipv6",
         "linger",
         "rcvbuf",
         "rcvhwm",
@@ -53,6 +54,11 @@ class Options:
         "sndbuf",
         "sndhwm",
         "sndtimeo",
+        "tcp_keepalive",
+        "tcp_keepalive_cnt",
+        "tcp_keepalive_idle",
+        "tcp_keepalive_intvl",
+        "tcp_maxrt",
     )
 
     def __init__(self) -> None:
@@ -73,6 +79,18 @@ class Options:
         self.immediate = 0
         self.affinity = 0
         self.routing_id = b""
+        self.ipv6 = 0
+        self.tcp_keepalive = self.tcp_keepalive_cnt = self.tcp_keepalive_idle = self.tcp_keepalive_intvl = -1
+        self.tcp_maxrt = 0
+
+    @property
+    def ipv4only(self) -> int:
+        """The older name of the opposite of IPV6."""
+        return int(not self.ipv6)
+
+    @ipv4only.setter
+    def ipv4only(self, value: int) -> None:
+        self.ipv6 = int(not value)
 
     def snapshot(self) -> Options:
         """A copy as bind and connect take it."""

@@ -21,7 +21,6 @@ OPTIONS = (
     ("DEALER", "HEARTBEAT_TIMEOUT", 500),
     ("DEALER", "HANDSHAKE_IVL", 100),
     ("DEALER", "MAXMSGSIZE", 1000),
-    ("DEALER", "TCP_KEEPALIVE", 1),
     ("DEALER", "PLAIN_SERVER", 1),
     ("DEALER", "PLAIN_USERNAME", b"admin"),
     ("DEALER", "PLAIN_PASSWORD", b"secret"),

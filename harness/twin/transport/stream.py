@@ -1,26 +1,29 @@
 """tcp and ipc: listeners, connecters, and the two flows of a connection.
 
 Both use the same engine. tcp takes a round trip to connect and may be refused, which is tried again
-after a drawn interval (F123, F127, F128); ipc connects or fails at once (F208).
+after a drawn interval (F123, F127, F128); ipc connects or fails at once (F208). On one host the kernel's
+queues are those of loopback; to another host a connection goes over a link (``tcp_open``, ``tcp_remote``).
 """
 
 from __future__ import annotations
 
-import errno
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from harness.twin.connecter import Attempt, Connecter
 from harness.twin.engine import Engine, connect_engines
 from harness.twin.errors import EMTHREAD, TwinError
 from harness.twin.listener import Listener
+from harness.twin.transport.address import Target, bind_target, check_connect, check_path, connect_target
+from harness.twin.transport.tcp_open import Opening
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.twin.context import Context
     from harness.twin.network import Network
     from harness.twin.socket_base import SocketBase
 
-_LOCAL: Final = ("*", "0.0.0.0", "localhost")
-_LAST_PORT: Final = 65535
 _SYN_RETRY_NS: Final = 1_000_000_000
 
 
@@ -33,12 +36,12 @@ class Stream:
         self._network = network
 
     def bind(self, socket: SocketBase, rest: str) -> tuple[str, Listener]:
-        """Listen. Raises TwinError: EINVAL, ENODEV, EADDRINUSE, EMTHREAD."""
+        """Listen. Raises TwinError: EINVAL, ENODEV, EADDRINUSE, EADDRNOTAVAIL, ENAMETOOLONG, EMTHREAD."""
         try:
-            where, key = self._resolve(rest, binding=True)
+            where, key = self._resolve(socket, rest)
             listener = Listener(self, socket, where, key)
             try:
-                self._network.listen(self._transport, key, listener)
+                self._listen(key, listener)
             except TwinError:
                 listener.where = ""
                 listener.close(0)
@@ -50,22 +53,66 @@ class Stream:
         socket.event("listening", listener.fd, where)
         return where, listener
 
+    def _resolve(self, socket: SocketBase, rest: str) -> tuple[str, Target | str]:
+        """The full address and the key under which it is listened at."""
+        host = self._context.host
+        if self._transport == "ipc":
+            path = host.free_path() if rest == "*" else rest
+            check_path(path)
+            return f"ipc://{path}", path
+        return bind_target(rest, host, self._network, ipv6=bool(socket.options.ipv6))
+
+    def _listen(self, key: Target | str, listener: Listener) -> None:
+        host = self._context.host
+        if isinstance(key, Target):
+            host.listen_tcp(key.address, key.port, listener)
+        else:
+            host.listen_ipc(key, listener)
+
     def connect(self, socket: SocketBase, rest: str) -> Connecter:
-        """Make session and pipe at once, connect later (F119). Raises TwinError: EINVAL, EMTHREAD."""
-        where, key = self._resolve(rest, binding=False)
-        return Connecter(self, socket, f"{self._transport}://{rest}", where, key)
+        """Make session and pipe at once, connect later (F119). Raises TwinError: EINVAL, ENAMETOOLONG, EMTHREAD."""
+        address = where = f"{self._transport}://{rest}"
+        if self._transport == "ipc":
+            check_path(rest)
+        else:
+            check_connect(rest)
+            with suppress(TwinError):
+                target = connect_target(rest, self._context.host, self._network, ipv6=bool(socket.options.ipv6))
+                where = f"tcp://{target.address}:{target.port}"
+        return Connecter(self, socket, address, where, rest)
 
     @property
     def delayed(self) -> bool:
         """Whether the outcome of an attempt is known only some time after it began (F208)."""
         return self._transport == "tcp"
 
-    def forget(self, key: str, listener: Listener) -> None:
+    def forget(self, key: Target | str, listener: Listener) -> None:
         """The address is free again."""
-        self._network.forget(self._transport, key, listener)
+        host = self._context.host
+        if isinstance(key, Target):
+            host.forget_tcp(key.address, key.port, listener)
+        else:
+            host.forget_ipc(key, listener)
 
     def open(self, attempt: Attempt, key: str) -> None:
-        """One attempt: connected, or refused, a round trip later (F127, F178)."""
+        """One attempt: connected, or refused, a round trip later (F127, F178). The address is resolved now (F124)."""
+        host = self._context.host
+        kernel = self._context.kernel
+        if self._transport == "ipc":
+            self._open_here(attempt, lambda: host.find_ipc(key))
+            return
+        try:
+            target = connect_target(key, host, self._network, ipv6=bool(attempt.options.ipv6))
+        except TwinError:
+            attempt.io.at(kernel.now_ns + kernel.lag_ns, attempt.refused, None)
+            return
+        if host.owns(target.address):
+            self._open_here(attempt, lambda: host.find_tcp(target.address, target.port))
+        else:
+            Opening(self._context, attempt, target, *self._network.route(host, target.address)).start()
+
+    def _open_here(self, attempt: Attempt, find: Callable[[], Listener | None]) -> None:
+        """To a listener on the same host."""
         kernel = self._context.kernel
         hop = self._context.costs.hop_ns[self._transport]
         io = attempt.io
@@ -73,7 +120,7 @@ class Stream:
         def arrive() -> None:
             """The request to connect is there."""
             now = kernel.now_ns
-            listener = self._network.find(self._transport, key)
+            listener = find()
             full = listener is not None and not listener.closed and not listener.take_place()
             if full and self.delayed:
                 if not attempt.abandoned:
@@ -99,23 +146,3 @@ class Stream:
         far = Engine(listener.io, calls, back, there)
         connect_engines(near, far)
         return near, far
-
-    def _resolve(self, rest: str, binding: bool) -> tuple[str, str]:
-        """The full address and the key under which it is listened at."""
-        if self._transport == "ipc":
-            if rest == "*" and binding:
-                rest = f"@sim-{self._network.free_port()}"
-            return f"ipc://{rest}", rest
-        host, separator, port = rest.rpartition(":")
-        if not separator or not host:
-            raise TwinError(errno.EINVAL)
-        if port in ("*", "0") and binding:
-            port = str(self._network.free_port())
-        if not port.isdigit() or not 0 < int(port) <= _LAST_PORT:
-            raise TwinError(errno.EINVAL)
-        if host == "*" and not binding:
-            raise TwinError(errno.EINVAL)
-        if binding and host not in _LOCAL and not host.replace(".", "").isdigit():
-            raise TwinError(errno.ENODEV)
-        shown = {"*": "0.0.0.0", "localhost": "127.0.0.1"}.get(host, host)
-        return f"tcp://{shown}:{port}", port

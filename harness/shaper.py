@@ -1,0 +1,108 @@
+"""What a link does to bytes in time: delay, jitter, rate with a bounded queue, loss, stall.
+
+Pure: time is passed in, chance comes from whoever makes the shaper. One shaper is one direction. What is sent
+arrives in the order in which it was sent, as on one route of a network; so a packet that drew little jitter waits
+for the one before it.
+
+Times are ns, sizes are bytes as the link counts them (headers are the caller's to add).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+LOST: Final = -1
+"""Instead of an arrival time: it will not arrive."""
+HELD: Final = -2
+"""Instead of an arrival time: the link stalls, :meth:`Shaper.resume` will tell."""
+
+_SECOND_NS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a link treats what passes one way.
+
+    Attributes:
+        delay_ns: every packet takes so long, besides its own transmission.
+        jitter_ns: and up to so much more, evenly drawn for each.
+        rate_bytes_per_s: of the narrowest place on the way; 0 is no limit.
+        loss: the chance of each packet not to arrive, 0 to 1.
+        queue_bytes: what may wait before the narrowest place; what comes then is lost. 0 is no limit.
+
+    Raises ValueError for values that no link can have.
+    """
+
+    delay_ns: int = 0
+    jitter_ns: int = 0
+    rate_bytes_per_s: int = 0
+    loss: float = 0.0
+    queue_bytes: int = 262_144
+
+    def __post_init__(self) -> None:
+        for name in ("delay_ns", "jitter_ns", "rate_bytes_per_s", "queue_bytes"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be 0 or more")
+        if not 0.0 <= self.loss <= 1.0:
+            raise ValueError(f"loss is {self.loss}, must be 0 to 1")
+
+
+class Shaper:
+    """One direction of a link.
+
+    Args:
+        shape: how it is at first.
+        chance: gives numbers evenly drawn from [0, 1); asked once a packet for loss, if there is any, and once
+            for jitter, if there is any, in the order of the packets.
+    """
+
+    __slots__ = ("_chance", "_free_ns", "_held", "_last_due_ns", "_stalled", "shape")
+
+    def __init__(self, shape: Shape, chance: Callable[[], float]) -> None:
+        self.shape = shape
+        self._chance = chance
+        self._free_ns = 0
+        self._last_due_ns = 0
+        self._stalled = False
+        self._held: list[int] = []
+
+    def reshape(self, shape: Shape) -> None:
+        """Treat what comes from now on in another way; what is under way keeps its time."""
+        self.shape = shape
+
+    def send(self, now_ns: int, size_bytes: int) -> int:
+        """When a packet handed over now arrives; or LOST, or HELD."""
+        if self._stalled:
+            self._held.append(size_bytes)
+            return HELD
+        shape = self.shape
+        leaves = now_ns
+        if shape.rate_bytes_per_s:
+            if shape.queue_bytes and self.backlog_bytes(now_ns) + size_bytes > shape.queue_bytes:
+                return LOST
+            leaves = max(now_ns, self._free_ns) + -(-size_bytes * _SECOND_NS // shape.rate_bytes_per_s)
+            self._free_ns = leaves
+        if shape.loss and self._chance() < shape.loss:
+            return LOST
+        due = leaves + shape.delay_ns
+        if shape.jitter_ns:
+            due += int(self._chance() * shape.jitter_ns)
+        due = max(due, self._last_due_ns)
+        self._last_due_ns = due
+        return due
+
+    def backlog_bytes(self, now_ns: int) -> int:
+        """What waits before the narrowest place; a relay that must not lose anything reads on only when this is low."""
+        return max(0, self._free_ns - now_ns) * self.shape.rate_bytes_per_s // _SECOND_NS
+
+    def stall(self) -> None:
+        """Hold all that comes, from now on."""
+        self._stalled = True
+
+    def resume(self, now_ns: int) -> list[int]:
+        """Let go of what was held: arrival times or LOST, in the order in which HELD was answered."""
+        self._stalled = False
+        held, self._held = self._held, []
+        return [self.send(now_ns, size) for size in held]
