@@ -347,7 +347,10 @@ REFUSED = [
     ("import subprocess; subprocess.Popen(['ls'])", "subprocess.Popen() cannot be simulated: another process"),
     ("import os; os.fork()", "os.fork() cannot be simulated: another process"),
     ("import os; os.system('ls')", "os.system() cannot be simulated: another process"),
-    ("from multiprocessing import Process", "multiprocessing.Process cannot be simulated: another process"),
+    (
+        "from multiprocessing import Process\nProcess()",
+        "multiprocessing.Process() cannot be simulated: another process",
+    ),
     ("import gevent", "gevent cannot be simulated: gevent replaces"),
     ("import signal; signal.alarm(1)", "signal.alarm() cannot be simulated: signals"),
 ]

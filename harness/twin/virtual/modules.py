@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.twin import backend
-from harness.twin.virtual import chance, clock, refusals, system, threads, tracebacks, tuning
+from harness.twin.virtual import chance, clock, event_loop, refusals, system, threads, tracebacks, tuning
 
 if TYPE_CHECKING:
     from harness.twin.virtual.home import Home
@@ -40,7 +40,7 @@ COPIED: Final = frozenset(
 )
 """Top-level names in the standard library of which each program has its own copy."""
 
-_PARTS_IN_C: Final = frozenset(("_queue", "_pickle", "_uuid"))
+_PARTS_IN_C: Final = frozenset(("_queue", "_pickle", "_uuid", "_asyncio"))
 """Compiled parts that would bypass the virtual modules; their users are as content without them."""
 
 _VIRTUAL: Final[dict[str, Callable[[Modules], types.ModuleType]]] = {
@@ -62,6 +62,7 @@ _AFTERWARDS: Final[dict[str, Callable[[types.ModuleType, Modules], None]]] = {
     "uuid": chance.give_node,
     "traceback": tracebacks.tidy_module,
     "threading": tuning.watch_events,
+    "asyncio": event_loop.give_loop,
     "queue": tuning.watch_queues,
     "zmq.sugar.poll": tuning.watch_polls,
 }
@@ -161,7 +162,7 @@ class Modules:
         if full in _VIRTUAL:
             return _VIRTUAL[full](self)
         if top in refusals.REFUSED_MODULES:
-            raise refusals.NotVirtualError(f"{top} cannot be simulated: {refusals.REFUSED_MODULES[top]}")
+            raise refusals.NotVirtualModuleError(f"{top} cannot be simulated: {refusals.REFUSED_MODULES[top]}")
         if top == "multiprocessing" and importlib.util.find_spec(full) is not None:
             return refusals.absent_module(full)
         if full in _PARTS_IN_C:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import types
 from typing import Any, Final, NoReturn
 
@@ -12,6 +13,10 @@ class NotVirtualError(RuntimeError):
 
 class NotVirtualAttributeError(NotVirtualError, AttributeError):
     """The same as an attribute: whoever only asks whether it is there is told that it is not."""
+
+
+class NotVirtualModuleError(NotVirtualError, ImportError):
+    """The same as a module: whoever can do without it does."""
 
 
 REFUSED_MODULES: Final = {
@@ -95,14 +100,18 @@ def _refusing_class(module: str, name: str, why: str, base: type) -> type:
 
 
 def absent_module(name: str) -> types.ModuleType:
-    """A module that may be imported; the first use of anything in it is refused."""
+    """A module that may be imported, and names from it; whoever calls or makes any of them is refused."""
     why, _ = REFUSED_NAMES[name.partition(".")[0]]
     module = types.ModuleType(name)
+    real = importlib.import_module(name)
 
-    def missing(item: str) -> NoReturn:
-        if item.startswith("__"):
+    def missing(item: str) -> Any:
+        found = getattr(real, item)  # raises AttributeError of what is not there at all
+        if item.startswith("__") or isinstance(found, types.ModuleType):
             raise AttributeError(item)
-        refusal(f"{name}.{item}", why)
+        base = found if isinstance(found, type) else object
+        stand_in = base if isinstance(found, type) and issubclass(found, Exception) else None
+        return stand_in or _refusing_class(name, item, why, base)
 
     module.__dict__["__getattr__"] = missing
     module.__dict__["__path__"] = []

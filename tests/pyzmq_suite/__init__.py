@@ -1,0 +1,1 @@
+"""pyzmq's own test suite, on the real library and on the twin."""
