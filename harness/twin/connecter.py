@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.twin.io_thread import IoThread
     from harness.twin.socket_base import SocketBase
     from harness.twin.socket_options import Options
+    from harness.twin.timers import Timer
     from harness.twin.transport.stream import Stream
 
 STOP_CONN_REFUSED: Final = 1
@@ -79,7 +80,7 @@ class Connecter:
         self._options = options = socket.options.snapshot()
         self._io = self._session_io = socket.context.io_thread(options.affinity)
         self._attempt: Attempt | None = None
-        self._timer: Attempt | None = None
+        self._timer: Timer | None = None
         self._last_ms = -1
         self.session = session = socket.session_class(socket, options, self._session_io, self)
         socket.sessions[session] = None
@@ -119,16 +120,17 @@ class Connecter:
         if self._stream.delayed and self._attempt is attempt:
             self._socket.event("connect_delayed", errno.EINPROGRESS, self.where)
             if self._options.connect_timeout > 0:
-                self._at(self._options.connect_timeout, self._timed_out, attempt)
+                self._timer = self._io.timer(self._options.connect_timeout, self._timed_out, None)
 
-    def _timed_out(self, attempt: Attempt) -> None:
+    def _timed_out(self, _: None) -> None:
         """CONNECT_TIMEOUT (F125)."""
-        if attempt is self._attempt:
-            self._close()
-            self._again()
+        self._timer = None
+        self._close()
+        self._again()
 
     def connected(self, engine: Engine) -> None:
         """The transport stands."""
+        self._cancel()
         attempt, self._attempt = self._attempt, None
         assert attempt is not None
         self._io.load -= 1
@@ -153,6 +155,7 @@ class Connecter:
 
     def _close(self) -> None:
         """Give up the attempt under way."""
+        self._cancel()
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             attempt.abandoned = True
@@ -165,13 +168,16 @@ class Connecter:
             return  # never again (F130)
         interval_ms = self._interval_ms()
         self._socket.event("connect_retried", interval_ms, self.where)
-        self._timer = due = Attempt(self, self._io, self._session_io, self._options)
-        self._at(interval_ms, self._due, due)
+        self._timer = self._io.timer(interval_ms, self._due, None)
 
-    def _due(self, due: Attempt) -> None:
-        if due is self._timer and not self.session.ended:
-            self._timer = None
-            self._try()
+    def _due(self, _: None) -> None:
+        self._timer = None
+        self._try()
+
+    def _cancel(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            self._io.timers.cancel(timer)
 
     def _interval_ms(self) -> int:
         first_ms, most_ms = self._options.reconnect_ivl, self._options.reconnect_ivl_max
@@ -180,16 +186,11 @@ class Connecter:
             return self._last_ms
         return min(first_ms + self._socket.context.random.generate_random() % first_ms, _INT_MAX)
 
-    def _at(self, delay_ms: int, command: Any, argument: Any) -> None:
-        kernel = self._io.kernel
-        self._io.at(kernel.now_ns + kernel.lag_ns + delay_ms * 1_000_000, command, argument)
-
     # -- the end ---------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """The session is gone."""
         self._close()
-        self._timer = None
 
     def close(self, linger_ms: int) -> None:
         """Disconnect: queued output goes under LINGER, unread input is lost (F172).

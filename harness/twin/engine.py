@@ -1,11 +1,8 @@
 """The stream engine: speaks ZMTP over one connection, batches out, decodes in.
 
-Theory of operation. Outwards: when the kernel takes bytes, or at once when a message comes while the
-engine was idle (a speculative write, F193), the engine pulls messages from its session until a batch
-of 8192 bytes is full or the pipe is empty, and writes it with one call; a new batch is started only
-when the last has been written wholly (F15, F16, F195). Inwards: one read of at most 8192 bytes (or
-the whole rest of a large body) a turn, all complete messages pushed, one flush (F17, F18). When the
-pipe is full the engine parks one message and stops reading (F20) until credit restarts it (F197).
+Theory of operation. Outwards: see ``outlet.py``. Inwards: one read of at most 8192 bytes (or the whole
+rest of a large body) a turn, all complete messages pushed, one flush (F17, F18). When the pipe is full
+the engine parks one message and stops reading (F20) until credit restarts it (F197).
 
 Until the handshake is done (``harness/twin/handshake.py``) what goes out and comes in is its pieces
 and commands, through the same batches.
@@ -18,7 +15,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from harness.twin.handshake import Handshake
+from harness.twin.heartbeat import PING, Heartbeat
 from harness.twin.msg import GREETING, ROUTING_ID, Msg
+from harness.twin.outlet import BATCH_BYTES, Outlet
 from harness.twin.session import ProtocolError
 
 if TYPE_CHECKING:
@@ -26,62 +25,48 @@ if TYPE_CHECKING:
     from harness.twin.flow import Flow
     from harness.twin.io_thread import IoThread
     from harness.twin.session import Session
+    from harness.twin.timers import Timer
 
-BATCH_BYTES: Final = 8192
-"""out_batch_size and in_batch_size (F15, F17)."""
+STOP_HANDSHAKE_FAILED: Final = 2
+"""Of RECONNECT_STOP (F131)."""
 
 
-class Engine:
+class Engine(Outlet):
     """One end of one stream connection."""
 
     __slots__ = (
         "_body_seen",
-        "_calls",
-        "_cut_bytes",
         "_handshake",
-        "_held",
+        "_handshake_timer",
+        "_heartbeat",
         "_in",
         "_input_stopped",
-        "_io",
-        "_out",
-        "_out_bytes",
-        "_output_stopped",
         "_parked",
+        "_process_msg",
         "_queued",
         "_ready",
-        "_session",
-        "_wire_bytes",
         "far",
         "plugged",
     )
 
     def __init__(self, io: IoThread, calls: StreamCosts, out: Flow, into: Flow) -> None:
-        self._io = io
-        self._calls = calls
-        self._out = out
+        super().__init__(io, calls, out, self._next_piece)
         self._in = into
-        self._session: Session | None = None
         self.plugged: Session | None = None
         """The session that it speaks, or spoke, for: what the peer has been told outlives it."""
         self.far: Engine = self  # set by connect_engines
         out.sender = self
         into.receiver = self
-        # Outwards: bytes of the present batch that are not written yet, and bytes of a message
-        # that is cut at a batch boundary.
-        self._out_bytes = 0
-        self._cut_bytes = 0
-        self._held: Msg | None = None
-        """The message that is cut, if its data are still the program's."""
-        self._output_stopped = True
-        # Inwards.
         self._input_stopped = False
         self._parked: Msg | None = None
         self._queued = False
         self._body_seen = False
-        # Handshake; what a frame takes on the wire is the mechanism's to say.
         self._handshake: Handshake | None = None
+        self._handshake_timer: Timer | None = None
+        self._heartbeat: Heartbeat | None = None
         self._ready = False
-        self._wire_bytes: Callable[[Msg], int] = Msg.wire_bytes
+        # Where a frame that was decoded goes, as long as that holds.
+        self._process_msg: Callable[[Msg], bool] = self._push
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -91,6 +76,8 @@ class Engine:
         self._io = session.io
         self._io.load += 1
         self._handshake = Handshake(session)
+        if session.options.handshake_ivl > 0:
+            self._handshake_timer = self._io.timer(session.options.handshake_ivl, self._handshake_expired, None)
         self.restart_output()
         self.data_coming()
 
@@ -110,11 +97,29 @@ class Engine:
             # What was wrong with the protocol has been told where it was found.
             if not protocol and self._handshake is not None and self._handshake.under_way:
                 session.event("handshake_failed_no_detail", error)
+                # Whoever does not speak ZMTP is not to be tried again (F131).
+                protocol = bool(session.options.reconnect_stop & STOP_HANDSHAKE_FAILED)
             self._leave(session)
             session.engine_error(protocol)
 
+    def _handshake_expired(self, _: None) -> None:
+        self._handshake_timer = None
+        self._failed(protocol=False)
+
+    def timed_out(self) -> None:
+        """The peer is taken for dead (F157, F159): a lost connection, not a broken protocol."""
+        self._failed(protocol=False)
+
+    def _handshake_over(self) -> None:
+        timer, self._handshake_timer = self._handshake_timer, None
+        if timer is not None:
+            self._io.timers.cancel(timer)
+
     def _leave(self, session: Session) -> None:
         self._io.load -= 1
+        self._handshake_over()
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
         out = self._out
         unwritten = self._out_bytes + self._cut_bytes
         written = out.loaded - unwritten
@@ -135,84 +140,13 @@ class Engine:
 
     # -- outwards ------------------------------------------------------------------------------
 
-    def restart_output(self) -> None:
-        """There is something to send again: write without asking the poller (F193)."""
-        if self._session is None:
-            return
-        self._output_stopped = False
-        self._write_turn()
-
-    def writable_again(self) -> None:
-        """The kernel takes bytes again."""
-        self._io.poll_out(self)
-
-    def out_event(self) -> None:
-        """The poller says writable."""
-        if self._session is None or self._output_stopped:
-            return
-        self._write_turn()
-
-    def _write_turn(self) -> None:
-        if self._out_bytes == 0:
-            emptied = self._encode()
-            if self._out_bytes == 0:
-                self._output_stopped = True
-                return
-        else:
-            emptied = False
-        out = self._out
-        accepted = out.write(self._out_bytes)
-        self._io.kernel.lag_ns += self._calls.write(accepted)
-        self._out_bytes -= accepted
-        if emptied and self._out_bytes == 0 and self._cut_bytes == 0:
-            # The next writable event would find nothing and stop output polling (F194); the pipe
-            # was seen empty, so whatever comes now comes with a command anyway.
-            self._output_stopped = True
-        elif out.writable():
-            self._io.poll_out(self)
-        else:
-            out.wants_out = True
-
-    def _encode(self) -> bool:
-        """Fill a batch; whether the source was found empty."""
-        kernel = self._io.kernel
-        encode = self._io.costs.encode
-        out = self._out
-        size = self._cut_bytes
-        self._cut_bytes = 0
-        if size >= BATCH_BYTES:
-            self._out_bytes = size  # the rest of a large message goes alone, by pointer (F16)
-            return False
-        self._held = None
-        emptied = False
-        while size < BATCH_BYTES:
-            msg = self._pull()
-            if msg is None:
-                emptied = True
-                break
-            wire = self._wire_bytes(msg)
-            if msg.__class__ is not Msg:
-                self._held, msg = msg, msg.copied()
-            out.load(msg, wire)
-            kernel.lag_ns += encode(wire)
-            size += wire
-        if size > BATCH_BYTES:
-            self._cut_bytes = size - BATCH_BYTES
-            size = BATCH_BYTES
-        else:
-            self._held = None
-        self._out_bytes = size
-        return emptied
-
-    def _pull(self) -> Msg | None:
-        if self._ready:
-            return self._session.pull_msg() if self._session is not None else None
+    def _next_piece(self) -> Msg | None:
         handshake = self._handshake
         assert handshake is not None
         msg = handshake.next()
         if msg is None and handshake.ready:
             self._mechanism_ready()
-            return self._session.pull_msg() if self._session is not None else None
+            return self._next_msg()
         return msg
 
     # -- inwards -------------------------------------------------------------------------------
@@ -261,10 +195,10 @@ class Engine:
             msg = frames.popleft()[1]
             kernel.lag_ns += decode(self._wire_bytes(msg))
             if msg.kind >= GREETING:
-                self._shake(msg)
+                self._command(msg)
                 if self._session is None:
                     return True
-            elif not self._push(msg):
+            elif not self._process_msg(msg):
                 return self._session is None
         self._body_seen = bool(frames) and frames[0][0] - self._wire_bytes(frames[0][1]) < end
         return True
@@ -282,6 +216,11 @@ class Engine:
             self._parked = msg
             self._input_stopped = True
         return pushed
+
+    def _push_alive(self, msg: Msg) -> bool:
+        assert self._heartbeat is not None
+        self._heartbeat.alive()
+        return self._push(msg)
 
     def restart_input(self) -> None:
         """There is room in the pipe: parked message, rest of the buffer, one more read (F197)."""
@@ -313,7 +252,10 @@ class Engine:
 
     # -- handshake -------------------------------------------------------------------------------
 
-    def _shake(self, msg: Msg) -> None:
+    def _command(self, msg: Msg) -> None:
+        if self._ready:
+            self._told(msg.data)
+            return
         handshake = self._handshake
         assert handshake is not None
         try:
@@ -326,6 +268,21 @@ class Engine:
         if self._output_stopped:
             self.restart_output()
 
+    def _told(self, body: bytes) -> None:
+        """A command after the handshake: whatever it is, the peer lives; PING is answered."""
+        if self._heartbeat is not None:
+            self._heartbeat.alive()
+        if body.startswith(PING):
+            self._beating().pinged(body)
+
+    def _beating(self) -> Heartbeat:
+        heartbeat = self._heartbeat
+        if heartbeat is None:
+            assert self._session is not None
+            heartbeat = self._heartbeat = Heartbeat(self, self._io, self._session.options)
+            self._process_msg = self._push_alive
+        return heartbeat
+
     def _mechanism_ready(self) -> None:
         session = self._session
         assert session is not None
@@ -333,6 +290,10 @@ class Engine:
         mechanism = self._handshake.mechanism
         assert mechanism is not None
         self._ready = True
+        self._next_msg = session.pull_msg
+        self._handshake_over()
+        if session.options.heartbeat_ivl > 0:
+            self._beating().start()
         far = self.far.plugged
         assert far is not None
         session.engine_ready(far)

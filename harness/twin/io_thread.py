@@ -15,10 +15,12 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from harness.twin.kernel import NEVER_NS, Kernel
+from harness.twin.timers import Timer, Timers
 
 if TYPE_CHECKING:
     from harness.twin.costs import Costs
     from harness.twin.engine import Engine
+    from harness.twin.outlet import Outlet
 
 
 class IoThread:
@@ -26,6 +28,7 @@ class IoThread:
 
     Attributes:
         load: descriptors that it polls, its own apart (F189).
+        timers: what it has to do at a time of its own.
     """
 
     __slots__ = (
@@ -40,15 +43,17 @@ class IoThread:
         "costs",
         "kernel",
         "load",
+        "timers",
     )
 
     def __init__(self, kernel: Kernel, costs: Costs) -> None:
         self.kernel = kernel
         self.costs = costs
         self.load = 0
+        self.timers = Timers(kernel, self.post)
         self._mailbox: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._readable: list[tuple[int, int, Engine]] = []
-        self._writable: list[Engine] = []
+        self._writable: list[Outlet] = []
         self._order = 0
         self._turn_ns = NEVER_NS
         self._busy_until_ns = 0
@@ -88,8 +93,13 @@ class IoThread:
             kernel.lag_ns += self.costs.send_wake_ns
 
     def at(self, time_ns: int, command: Callable[[Any], None], argument: Any) -> None:
-        """A timer of this thread: do ``command`` in the turn that is due then (F200)."""
+        """Something from outside reaches this thread at that time."""
         self.kernel.call_at(time_ns, lambda: self.post(command, argument))
+
+    def timer(self, delay_ms: int, command: Callable[[Any], None], argument: Any) -> Timer:
+        """Do ``command`` in the turn that is due then, unless ``timers.cancel`` comes first (F200)."""
+        kernel = self.kernel
+        return self.timers.start(kernel.now_ns + kernel.lag_ns + delay_ms * 1_000_000, command, argument)
 
     def poll_in(self, engine: Engine, time_ns: int) -> None:
         """``engine`` has something to read from that time on."""
@@ -98,7 +108,7 @@ class IoThread:
         if not self._in_turn:
             self._schedule(time_ns, self.costs.readable_wake)
 
-    def poll_out(self, engine: Engine) -> None:
+    def poll_out(self, engine: Outlet) -> None:
         """``engine`` can write now and wants to."""
         self._writable.append(engine)
         if not self._in_turn:

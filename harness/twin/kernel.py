@@ -15,13 +15,16 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 import greenlet
 import simpy
 from simpy.core import EmptySchedule, StopSimulation
 from simpy.events import NORMAL, Event, EventPriority
+
+Entry = tuple[int, int, int, Any]
+"""Of the event queue: when, priority, order, what."""
 
 NEVER_NS = 1 << 62
 """Later than any time in a simulation."""
@@ -158,7 +161,7 @@ class Kernel(simpy.Environment):
     def __init__(self, initial_time_ns: int = 0) -> None:
         super().__init__(initial_time=initial_time_ns)
         # SimPy's own queue: entries of this kernel hold a function where SimPy's hold an event.
-        self._entries: list[tuple[int, int, int, Any]] = self._queue  # type: ignore[assignment]
+        self._entries: list[Entry] = self._queue  # type: ignore[assignment]
         self.hub = greenlet.getcurrent()
         self.current: Process | None = None
         self.lag_ns = 0
@@ -174,9 +177,17 @@ class Kernel(simpy.Environment):
 
     # -- calls ---------------------------------------------------------------------------------
 
-    def call_at(self, time_ns: int, function: Callable[[], Any]) -> None:
+    def call_at(self, time_ns: int, function: Callable[[], Any]) -> Entry:
         """Call ``function`` at that time; calls of one time in the order in which they were made."""
-        heappush(self._entries, (time_ns, NORMAL, next(self._eid), function))
+        entry = (time_ns, NORMAL, next(self._eid), function)
+        heappush(self._entries, entry)
+        return entry
+
+    def cancel(self, entry: Entry) -> None:
+        """Take a call out of the queue; it may have been made already."""
+        if entry in self._entries:
+            self._entries.remove(entry)
+            heapify(self._entries)
 
     def forget(self, function: Callable[[], Any]) -> None:
         """Whatever was to call ``function`` does nothing instead."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.twin.observer import Observer
     from harness.twin.socket_base import SocketBase
     from harness.twin.socket_options import Options
+    from harness.twin.timers import Timer
 
 
 class ProtocolError(Exception):
@@ -44,7 +45,7 @@ class Session:
         "_connecter",
         "_incomplete_in",
         "_leaving",
-        "_linger_for",
+        "_linger",
         "_listener",
         "closing",
         "ended",
@@ -83,7 +84,7 @@ class Session:
         self._connecter = connecter
         self._listener = listener
         self._incomplete_in = False
-        self._linger_for: Pipe | None = None
+        self._linger: Timer | None = None
         self._leaving: dict[Pipe, None] = {}
 
     # -- as owner of a pipe end -----------------------------------------------------------------
@@ -113,7 +114,7 @@ class Session:
         """The pipe is dead; a closing session may go now."""
         if pipe is self.pipe:
             self.pipe = None
-            self._linger_for = None
+            self._linger_no_more()
         else:
             self._leaving.pop(pipe, None)
         if self.closing:
@@ -203,7 +204,7 @@ class Session:
             pipe.terminate(False)
             self._leaving[pipe] = None
             self.pipe = None
-            self._linger_for = None
+            self._linger_no_more()
         if self.options.reconnect_ivl > 0:
             connecter.start(wait=True)
         else:
@@ -252,17 +253,20 @@ class Session:
         if linger_ms == 0 and self.socket.closed:
             pipe.unread_cause = "linger"
         if linger_ms > 0:
-            kernel = self.io.kernel
-            self._linger_for = pipe
-            self.io.at(kernel.now_ns + kernel.lag_ns + linger_ms * 1_000_000, self._linger_expired, pipe)
+            self._linger = self.io.timer(linger_ms, self._linger_expired, pipe)
         pipe.terminate(linger_ms != 0)
         if self.engine is None:
             pipe.check_read()
 
     def _linger_expired(self, pipe: Pipe) -> None:
-        if pipe is self._linger_for:
-            pipe.unread_cause = "linger"
-            pipe.terminate(False)
+        self._linger = None
+        pipe.unread_cause = "linger"
+        pipe.terminate(False)
+
+    def _linger_no_more(self) -> None:
+        timer, self._linger = self._linger, None
+        if timer is not None:
+            self.io.timers.cancel(timer)
 
     def _finish(self) -> None:
         if self.ended or self.pipe is not None or self._leaving:

@@ -40,6 +40,10 @@ class Options:
         "backlog",
         "conflate",
         "connect_timeout",
+        "handshake_ivl",
+        "heartbeat_ivl",
+        "heartbeat_timeout",
+        "heartbeat_ttl",
         "immediate",
         "invert_matching",
         "ipv6",
@@ -76,6 +80,10 @@ class Options:
         self.reconnect_ivl_max = 0
         self.reconnect_stop = 0
         self.connect_timeout = 0
+        self.handshake_ivl = 30000
+        self.heartbeat_ivl = 0
+        self.heartbeat_timeout = -1
+        self.heartbeat_ttl = 0
         self.immediate = 0
         self.affinity = 0
         self.routing_id = b""
@@ -120,6 +128,8 @@ def set_option(socket: SocketBase, number: int, value: int | bytes) -> None:
         if not isinstance(value, bytes) or not 1 <= len(value) <= _MAX_ROUTING_ID_BYTES:
             raise TwinError(errno.EINVAL)
         socket.options.routing_id = value
+    elif name == "heartbeat_ttl" and isinstance(value, int):
+        socket.options.heartbeat_ttl = max(value, 0) // 100 * 100  # kept in tenths of a second
     elif hasattr(socket.options, name):
         setattr(socket.options, name, value)
     elif option.status == "kept":

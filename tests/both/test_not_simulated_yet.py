@@ -16,10 +16,6 @@ pytestmark = pytest.mark.timeout(30)
 
 # (socket type, option, a value that would change what is lost or when)
 OPTIONS = (
-    ("DEALER", "HEARTBEAT_IVL", 100),
-    ("DEALER", "HEARTBEAT_TTL", 1000),
-    ("DEALER", "HEARTBEAT_TIMEOUT", 500),
-    ("DEALER", "HANDSHAKE_IVL", 100),
     ("DEALER", "MAXMSGSIZE", 1000),
     ("DEALER", "PLAIN_SERVER", 1),
     ("DEALER", "PLAIN_USERNAME", b"admin"),
@@ -58,9 +54,7 @@ def test_an_option_outside_the_core(stage: Stage, kind: str, option: str, value:
 
 
 DEFAULTS = (
-    ("HEARTBEAT_IVL", 0),
     ("MAXMSGSIZE", -1),
-    ("HANDSHAKE_IVL", 30000),
     ("PLAIN_SERVER", 0),
 )
 
