@@ -56,7 +56,6 @@ def c609(stage):
 @case(
     "C616",
     {"99": 0, "100": 100, "6553599": 6553500, "6553600": "EINVAL"},
-    later="HEARTBEAT_TTL",
 )
 def c616(stage):
     """Set HEARTBEAT_TTL to 99, 100, 6553599, 6553600 and read it back.
