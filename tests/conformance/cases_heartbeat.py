@@ -21,7 +21,6 @@ def _time_to_live(stage, server, client):
 @case(
     "C683",
     {"events": [*_UP, "DISCONNECTED"]},
-    later="HEARTBEAT_TTL|HEARTBEAT_IVL",
 )
 def c683(stage):
     """ROUTER (monitored, no heartbeat of its own) binds; DEALER (HEARTBEAT_TTL=100, HEARTBEAT_IVL=250) connects. The
@@ -39,7 +38,6 @@ def c683(stage):
 @case(
     "C685",
     {"events": [*_UP, "DISCONNECTED"]},
-    later="HEARTBEAT_TTL|HEARTBEAT_IVL",
 )
 def c685(stage):
     """PUSH (monitored, no heartbeat of its own) binds; PULL (HEARTBEAT_TTL=100, HEARTBEAT_IVL=250) connects. The
@@ -55,7 +53,6 @@ def c685(stage):
 @case(
     "C687",
     {"events": [*_UP, "DISCONNECTED"]},
-    later="HEARTBEAT_TTL|HEARTBEAT_IVL",
 )
 def c687(stage):
     """PAIR (monitored, no heartbeat of its own) binds; PAIR (HEARTBEAT_TTL=100, HEARTBEAT_IVL=250) connects. The
@@ -79,7 +76,6 @@ def _alive(stage, server, client, server_options, client_options):
 @case(
     "C689",
     {"events": _UP},
-    later="HEARTBEAT_IVL",
 )
 def c689(stage):
     """PUB (monitored, HEARTBEAT_IVL=50) binds; SUB connects; nobody sends. The server's events for 1.2 s.
