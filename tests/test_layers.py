@@ -87,7 +87,7 @@ PLANTED = [
     ("metrics/loss.py", "from harness.patterns import pubsub", STRANGERS),
     ("plots/__init__.py", "import harness.metrics", STRANGERS),
     ("faults/slow.py", "import harness.patterns.pubsub", STRANGERS),
-    ("twin/__init__.py", "import harness.units", TWIN_ALONE),
+    ("twin/__init__.py", "import harness.topology", TWIN_ALONE),
     ("twin/pipe.py", "from harness.trace import Kind", TWIN_ALONE),
     ("twin/kernel.py", "import harness.newcomer", TWIN_ALONE),
     ("live/world.py", "import harness.twin", TWIN_GUARDED),

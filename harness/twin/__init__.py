@@ -77,7 +77,7 @@ class Twin:
         self.network = Network(self.kernel, seed)
         self.descriptors = Descriptors()
         self._contexts: list[Context] = []
-        self.owner_of: Callable[[Process], int] = _nobody
+        self.owner_of: Callable[[Process], int] = _program_of
         """Asked once a socket, by the process that makes it; kept as ``socket.owner``."""
 
     @property
@@ -136,6 +136,10 @@ class Twin:
         Raises whatever a simulated process died of.
         """
         self.kernel.run_until(until_ns)
+        self.raise_errors()
+
+    def raise_errors(self) -> None:
+        """Raise what the first of those simulated processes died of that died."""
         for process in self.kernel.processes:
             if process.error is not None:
                 error, process.error = process.error, None
@@ -146,6 +150,19 @@ class Twin:
         context = Context(self.kernel, self.costs, self.observer, self.network, io_threads, process.host)
         self._contexts.append(context)
         return context
+
+    def vanish(self, owner: int) -> None:
+        """The sockets of that owner are gone as when their process ends: nothing is sent any more.
+
+        The kernel still delivers what it has been given; peers see the end of the connection.
+        """
+        for context in self._contexts:
+            for socket in [socket for socket in context.sockets if socket.owner == owner]:
+                socket.options.linger = 0
+                if not socket.closed:
+                    socket.close()
+                for session in list(socket.sessions):
+                    session.post(session.process_term, 0)
 
     def census(self) -> Iterator[tuple[Msg, SocketBase | None]]:
         """Messages under way (their last frame), each with the socket it is under way to."""
@@ -170,8 +187,8 @@ class Twin:
                         )
 
 
-def _nobody(_process: Process) -> int:
-    return -1
+def _program_of(process: Process) -> int:
+    return -1 if process.program is None else int(process.program.index)
 
 
 def _whole(*places: tuple[list[Msg], SocketBase | None]) -> Iterator[tuple[Msg, SocketBase | None]]:

@@ -108,6 +108,7 @@ class Context:
         if process is not None:
             socket.owner = self.kernel.world.owner_of(process)
         self.sockets[socket] = None
+        self.observer.opened(socket)
         return socket
 
     def check_room(self) -> None:

@@ -28,6 +28,10 @@ class Endpoints:
         self.disconnected = False
         """Something was undone under RECONNECT_STOP's third bit (F131)."""
 
+    def addresses(self) -> list[str]:
+        """What is open now."""
+        return list(self._opened)
+
     def bind(self, address: str) -> None:
         """Listen at an address. Raises TwinError: EADDRINUSE, EINVAL, EPROTONOSUPPORT."""
         socket = self._socket

@@ -14,6 +14,7 @@ greenlet: the outcome is the same, since no other event could have come between.
 from __future__ import annotations
 
 import traceback
+import types
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -51,6 +52,7 @@ class Process:
         finished: whether the program has returned, failed or been ended.
         host: the machine that it runs on; None is the first one.
         instances: what a program takes for global in its process, by class; processes may share it.
+        since_ns: when it last had to wait.
         program: the stranger's program whose thread this is, else None.
     """
 
@@ -67,6 +69,7 @@ class Process:
         "name",
         "on_exit",
         "program",
+        "since_ns",
         "token",
     )
 
@@ -83,6 +86,7 @@ class Process:
         self.instances: dict[Any, Any] = {}
         self.program: Any = None
         self.host: Any = None
+        self.since_ns = 0
         self.on_exit: Callable[[], None] | None = None
         # A process waits for one thing at a time; the token tells a wake-up that is still
         # wanted from one that belongs to an earlier wait.
@@ -109,6 +113,11 @@ class Process:
         self.error = error
         self.error_text = "".join(traceback.format_exception(error)[-4:])
 
+    @property
+    def frame(self) -> types.FrameType | None:
+        """Where the program waits; None while it runs, and when it has not begun or has ended."""
+        return self._greenlet.gr_frame  # type: ignore[no-any-return]
+
     def resume(self) -> None:
         """Go on with the program; the kernel calls this."""
         if self.finished:
@@ -120,6 +129,7 @@ class Process:
             self._greenlet.switch()
         finally:
             kernel.current = before
+            self.since_ns = kernel.now_ns
 
     def end(self) -> None:
         """End the program where it waits, as a signal would: its ``finally`` blocks run."""
@@ -232,7 +242,12 @@ class Kernel(simpy.Environment):
 
     def run_until(self, time_ns: int | None = None) -> None:
         """Process everything due up to and including ``time_ns``; None: until nothing is left."""
-        stop = NEVER_NS if time_ns is None else time_ns
+        self.run_due(NEVER_NS if time_ns is None else time_ns)
+        if time_ns is not None and self._now < time_ns:
+            self._now = time_ns
+
+    def run_due(self, stop: int) -> None:
+        """Process everything due up to and including ``stop``; the clock stays at what was last."""
         self._stop_ns = stop
         self.hub = greenlet.getcurrent()
         queue = self._entries
@@ -248,8 +263,6 @@ class Kernel(simpy.Environment):
             else:
                 self.lag_ns = 0
                 item()
-        if time_ns is not None and self._now < time_ns:
-            self._now = time_ns
 
     # -- simulated processes -------------------------------------------------------------------
 

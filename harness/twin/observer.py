@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class Observer:
     """Receives the twin's truth; the base class ignores it."""
 
+    def opened(self, socket: SocketBase) -> None:
+        """A program has made a socket; nothing has happened to it yet."""
+
     def lost(self, cause: str, msg: Msg, remote: SocketBase | None) -> None:
         """The message that ends with frame ``msg`` will not reach ``remote`` (None: nobody yet)."""
 

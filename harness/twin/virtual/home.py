@@ -13,8 +13,8 @@ import greenlet
 from harness.twin.kernel import InterruptedSimulation, Process, SimulatedExit
 from harness.twin.virtual.chance import RandomBytes
 from harness.twin.virtual.clock import Clock
+from harness.twin.virtual.endings import ExitedAtOnce
 from harness.twin.virtual.modules import Modules
-from harness.twin.virtual.system import ExitedAtOnce
 from harness.twin.virtual.threads import Threads
 from harness.twin.virtual.tracebacks import traceback_text
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from harness.twin import Twin
 
 _FIRST_PID: Final = 1000
+
+TEARDOWN_NS: Final = 7_000_000
+"""From the last line of a program until its process is gone, as measured for Python 3.11 with pyzmq."""
 
 
 class Home:
@@ -36,6 +39,7 @@ class Home:
         host: name of the simulated host.
         seed: all chance in the program is drawn from it and its index.
         stdout, stderr: where its output goes; None is that of the process.
+        on_end: is called when it has ended.
         tells_errors: whether the traceback of what it dies of is written to ``stderr``.
 
     Attributes:
@@ -60,6 +64,7 @@ class Home:
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         tells_errors: bool = True,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
         self.twin = twin
         self.kernel = twin.kernel
@@ -82,6 +87,7 @@ class Home:
         self.exit_status: int | None = None
         self.error: BaseException | None = None
         self._tells_errors = tells_errors
+        self._on_end = on_end
         self._instances: dict[Any, Any] = {}
 
     @property
@@ -121,7 +127,7 @@ class Home:
         try:
             self._live()
         except ExitedAtOnce as ended:
-            self._gone(ended.code)
+            self.end_at_once(ended.code)
 
     def _live(self) -> None:
         load = self.modules.load
@@ -129,7 +135,9 @@ class Home:
         # As the interpreter does: wait for threads that are no daemons, then call the exit handlers.
         self._guarded(load("threading")._shutdown)
         self._guarded(load("atexit")._run_exitfuncs)
-        self._gone(status)
+        # The interpreter takes its time to go, and libzmq's threads go on with sending meanwhile.
+        self.kernel.spend(TEARDOWN_NS)
+        self.end_at_once(status)
 
     def _run_script(self) -> None:
         load = self.modules.load
@@ -163,7 +171,14 @@ class Home:
         print(code, file=self.modules.load("sys").stderr)
         return 1
 
-    def _gone(self, status: int) -> None:
+    def end_at_once(self, status: int) -> None:
+        """The operating system takes the process away: its threads simply stop, its sockets are gone.
+
+        No socket lingers, since nobody terminates the context of a program that has not done so itself.
+        """
         self.exit_status = status
         for process in self.processes:
-            process.finished = True  # daemon threads simply stop; nothing of them runs again
+            process.finished = True  # nothing of a daemon thread runs again, its ``finally`` blocks neither
+        self.twin.vanish(self.index)
+        if self._on_end is not None:
+            self._on_end()

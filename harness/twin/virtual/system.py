@@ -11,20 +11,13 @@ import importlib
 import types
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from harness.twin.virtual.endings import ExitedAtOnce
 from harness.twin.virtual.refusals import NotVirtualAttributeError, refusal, refuse_in
 
 if TYPE_CHECKING:
     from harness.twin.virtual.modules import Modules
 
 _BLOCKS_ON_DESCRIPTORS: Final = "file descriptors of the machine know nothing of virtual time; use zmq.Poller"
-
-
-class ExitedAtOnce(BaseException):
-    """``os._exit``: the program ends where it stands."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 def snapshot(name: str) -> types.ModuleType:

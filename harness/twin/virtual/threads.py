@@ -13,7 +13,10 @@ import types
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from harness.twin.kernel import NEVER_NS, Kernel, Process, SimulatedExit
+from greenlet import GreenletExit
+
+from harness.twin.kernel import NEVER_NS, InterruptedSimulation, Kernel, Process, SimulatedExit
+from harness.twin.virtual.endings import ExitedAtOnce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +37,9 @@ class Home(Protocol):
 
     def spawn(self, function: Callable[[], None], name: str) -> Process:
         """A simulated process that belongs to this program."""
+
+    def end_at_once(self, status: int) -> None:
+        """The whole program ends where it stands."""
 
     def complain(self, error: BaseException, where: str) -> None:
         """Say what a thread has died of."""
@@ -166,9 +172,13 @@ class Threads:
         process = self.home.kernel.running()
         try:
             function(*args, **kwargs)
-        except (SimulatedExit, SystemExit):
+        except SystemExit:
             pass
-        except Exception as error:
+        except ExitedAtOnce as ended:
+            self.home.end_at_once(ended.code)
+        except (SimulatedExit, InterruptedSimulation, GreenletExit):
+            raise
+        except BaseException as error:
             self.home.complain(error, f"Exception ignored in thread started by: {function!r}")
         finally:
             sentinel = self._sentinels.pop(process, None)

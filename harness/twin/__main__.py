@@ -1,0 +1,27 @@
+"""``python -m harness.twin SCRIPT [ARGUMENTS]``: run programs of plain pyzmq in virtual time."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from harness.twin.runner.main import main
+
+
+def _start_again_if_hashes_differ() -> None:
+    # The order of a set of texts differs from process to process, unless Python is told before it starts.
+    if sys.flags.hash_randomization and "PYTHONHASHSEED" not in os.environ:
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very program again
+
+
+if __name__ == "__main__":
+    _start_again_if_hashes_differ()
+    os.environ["TZ"] = "UTC"  # for those modules that programs share with the process
+    importlib.import_module("time").tzset()
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # At once: what programs would still do when their threads are taken away is no part of the run.
+    os._exit(status)

@@ -1,0 +1,174 @@
+"""Programs in one simulated world, from their start until nothing more can come of them."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import threading
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from harness.twin import Twin
+from harness.twin.kernel import InterruptedSimulation, Process
+from harness.twin.runner.book import Book, Rows
+from harness.twin.runner.waits import Wait, wait_at, waits_of
+from harness.twin.virtual.home import Home
+
+_AGAIN_S: Final = 1.0
+"""A program that swallows whatever it catches is told again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What shall be run.
+
+    Attributes:
+        script: a Python file.
+        arguments: its command line.
+        name: for people; different for each program of a world.
+        host: the simulated host that it runs on.
+        start_ns: when it is started.
+    """
+
+    script: Path
+    arguments: tuple[str, ...] = ()
+    name: str = ""
+    host: str = "localhost"
+    start_ns: int = 0
+
+
+@dataclass(slots=True)
+class Ending:
+    """How it went on until when.
+
+    Attributes:
+        reason: ``ended`` (all programs have), ``stuck`` (nothing is left to happen), ``until`` (the virtual time
+            was over), ``wall`` (the real time was over), ``interrupted``.
+        now_ns: virtual time.
+        waits: what the programs that have not ended were doing.
+    """
+
+    reason: str
+    now_ns: int
+    waits: list[Wait] = field(default_factory=list)
+
+
+class _EverybodyHasGone(InterruptedSimulation):
+    """The last program has ended."""
+
+
+class _Stopped(InterruptedSimulation):
+    """Somebody has pressed Ctrl-C, or the real time is over."""
+
+    def __init__(self, reason: str, frame: types.FrameType | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.frame = frame
+
+
+class Play:
+    """One simulated world and its programs.
+
+    Args:
+        programs: what shall run.
+        seed: all chance comes from it.
+        profile: what things cost, None for the shipped default.
+        rows: is told of each message and receiver.
+        outputs: where each program writes, (stdout, stderr); None is the process's own.
+    """
+
+    def __init__(
+        self,
+        programs: list[Program],
+        *,
+        seed: int = 0,
+        profile: str | None = None,
+        rows: Rows | None = None,
+        outputs: list[tuple[TextIO, TextIO]] | None = None,
+    ) -> None:
+        self.book = Book(rows)
+        self.twin = Twin(profile=profile, seed=seed, observer=self.book)
+        self.book.watch(self.twin)
+        self.homes: list[Home] = []
+        for index, program in enumerate(programs):
+            stdout, stderr = outputs[index] if outputs else (None, None)
+            home = Home(
+                self.twin,
+                program.script,
+                program.arguments,
+                name=program.name or None,
+                index=index,
+                host=program.host,
+                seed=seed,
+                stdout=stdout,
+                stderr=stderr,
+                on_end=self._somebody_has_gone,
+            )
+            home.start(program.start_ns)
+            self.homes.append(home)
+
+    def _somebody_has_gone(self) -> None:
+        if all(home.exit_status is not None for home in self.homes):
+            raise _EverybodyHasGone
+
+    def run(self, until_ns: int, wall_limit_ns: int) -> Ending:
+        """Go on until all have ended, nothing is left to happen, or a limit is reached."""
+        kernel = self.twin.kernel
+        collecting = gc.isenabled()
+        # When the collector would close a socket depends on the whole process; in a simulation nothing may.
+        gc.disable()
+        stopped: _Stopped | None = None
+        reason = "until"
+        try:
+            with _stoppable(wall_limit_ns):
+                kernel.run_due(until_ns)
+            if kernel.has_more():
+                kernel.run_until(until_ns)
+            else:
+                reason = "stuck"
+        except _EverybodyHasGone:
+            reason = "ended"
+        except _Stopped as error:
+            stopped, reason = error, error.reason
+        finally:
+            if collecting:
+                gc.enable()
+        self.twin.raise_errors()
+        waits = [wait for home in self.homes if home.exit_status is None for wait in waits_of(home, self.book)]
+        if stopped is not None:
+            waits = [*self._interrupted(stopped), *waits]
+        self.book.close()
+        return Ending(reason, kernel.now_ns, waits)
+
+    def _interrupted(self, stopped: _Stopped) -> Iterator[Wait]:
+        frame = stopped.frame
+        while frame is not None:
+            process = frame.f_locals.get("self")
+            if isinstance(process, Process) and process.program is not None and frame.f_code.co_name == "_main":
+                yield wait_at(stopped.frame, process.program, process, self.book)
+                return
+            frame = frame.f_back
+
+
+@contextmanager
+def _stoppable(wall_limit_ns: int) -> Iterator[None]:
+    # Neither changes what is simulated: they only end what would not end by itself, or nobody wants any more.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise _Stopped("wall" if number == signal.SIGALRM else "interrupted", frame)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGALRM, signal.SIGINT)}
+    signal.setitimer(signal.ITIMER_REAL, wall_limit_ns / 1e9, _AGAIN_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
