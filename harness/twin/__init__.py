@@ -174,7 +174,7 @@ class Twin:
                 for msg in socket.prefetched():
                     if not msg.more and not socket.closed:
                         yield msg, socket
-                for pipe in socket.pipes:
+                for pipe in (*socket.pipes, *socket.arriving_pipes()):
                     yield from _unread(pipe, socket, seen)
                     yield from _unread(pipe.peer, pipe.remote, seen)
                 for session in socket.sessions:

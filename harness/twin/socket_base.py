@@ -155,6 +155,10 @@ class SocketBase(Commands):
         """A command: a peer's handshake is done, take its pipe into service."""
         self.attach_pipe(pipe, locally_initiated=False)
 
+    def arriving_pipes(self) -> list[Pipe]:
+        """Pipes of peers that the application has not noticed yet (F42)."""
+        return [argument for command, argument in self._mailbox if command == self.process_bind]
+
     def attach_pipe(self, pipe: Pipe, locally_initiated: bool) -> None:
         """Take a pipe into service."""
         self.pipes[pipe] = None

@@ -21,7 +21,7 @@ SLACK_NS = 5 * MS
 """What a call may take longer than it was asked to: waking up, and the work itself."""
 _NS_PER_BYTE = 5
 
-EFSM, ETERM = 156384763, 156384765
+EFSM, ETERM, EMTHREAD = 156384763, 156384765, 156384766
 _LOCKSTEP = ("REQ", "REP")
 _PUBLISHERS = ("PUB", "XPUB")
 _DEAF = ("PUSH", "PUB")
@@ -49,6 +49,17 @@ class Held:
         self.askers: list[tuple[list[bytes], bytes]] = []
         """Envelopes of what was received, with whose it was, the latest last."""
 
+    @property
+    def may_send(self) -> bool:
+        """Whether a send is in turn (F83, F86, F88)."""
+        return self.plan.kind not in _LOCKSTEP or self.turn == "send" or (self.plan.kind == "REQ" and self.relaxed)
+
+    @property
+    def topic(self) -> bytes:
+        """Of the next message."""
+        topics = self.plan.topics if self.plan.kind in _PUBLISHERS else ()
+        return topics[self.sent % len(topics)] if topics else b""
+
     def timeout_ms(self, which: str) -> int:
         return int(self.plan.option(which, -1))
 
@@ -73,7 +84,7 @@ class Actor:
     def run(self) -> None:
         try:
             if self.plan.context not in self._contexts:
-                self._contexts[self.plan.context] = self._zmq.Context()
+                self._contexts[self.plan.context] = self._zmq.Context(self.plan.threads)
             for step in self.plan.steps:
                 self._step(step)
         except ContextTermination:
@@ -163,7 +174,7 @@ class Actor:
         for end in plan.ends:
             self._books.seen[f"{end.verb} {end.transport}"] += 1
             _, error = self._call(end.verb, held, 0, 0, getattr(socket, end.verb), end.address)
-            self._expect(end.verb, held, error, *((errno.EADDRINUSE,) if end.verb == "bind" else ()))
+            self._expect(end.verb, held, error, EMTHREAD, *((errno.EADDRINUSE,) if end.verb == "bind" else ()))
 
     def _do_close(self, step: Step, held: Held | None) -> None:
         assert held is not None
@@ -173,6 +184,9 @@ class Actor:
         self._linger_ms = -1 if -1 in (linger_ms, self._linger_ms) else max(linger_ms, self._linger_ms)
 
     def _close(self, held: Held, linger_ms: int | None) -> None:
+        if held.plan.option("reconnect_stop", 0):
+            # An endpoint that was given up lingers from then on, as long as the option said then (F131).
+            self._lingers(int(held.socket.linger))
         self._lingers(int(held.socket.linger) if linger_ms is None else linger_ms)
         self._call("close", held, 0, 0, held.socket.close, linger_ms)
         del self.held[held.plan.name]
@@ -198,7 +212,7 @@ class Actor:
         assert held is not None
         end = held.plan.ends[step.amount % len(held.plan.ends)]
         _, error = self._call("join", held, 0, 0, getattr(held.socket, end.verb), end.address)
-        self._expect("join", held, error, errno.EADDRINUSE)
+        self._expect("join", held, error, errno.EADDRINUSE, EMTHREAD)
 
     def _do_set(self, step: Step, held: Held | None) -> None:
         assert held is not None
@@ -262,28 +276,30 @@ class Actor:
         return [], b""
 
     def _payload(self, held: Held, asker: bytes, size: int) -> list[bytes]:
+        topic = held.topic
         held.sent += 1
         name = b"%s.%d" % (held.label.encode(), held.sent)
-        topics = held.plan.topics if held.plan.kind in _PUBLISHERS else ()
-        topic = topics[held.sent % len(topics)] if topics else b""
         last = body(topic, name, b"to " + asker + b";" if asker else b"", size)
-        if held.sent % 3 == 2:
+        if held.sent % 3 == 2 and not held.plan.single:
             self._books.seen["multipart messages"] += 1
             return [topic + b"first", b"", last] if held.sent % 2 else [topic + b"1", last]
         return [last]
 
     def _send(self, held: Held, envelope: list[bytes], asker: bytes, size: int, mode: str) -> bool:
-        kind = held.plan.kind
-        books = self._books
         payload = self._payload(held, asker, size)
-        in_turn = kind not in _LOCKSTEP or held.turn == "send" or (kind == "REQ" and held.relaxed)
-        books.offer(payload)
+        self._books.offer(payload)
         flags, limit = (0, held.timeout_ms("sndtimeo")) if mode in ("", "block") else (self._zmq.DONTWAIT, 0)
-        if kind in _PUBLISHERS and not held.plan.option("xpub_nodrop", 0):
-            limit = 0  # it never blocks
         frames = [*envelope, *payload]
         length = sum(map(len, frames))
-        _, error = self._call("send", held, limit if in_turn else 0, length, held.socket.send_multipart, frames, flags)
+        in_turn = held.may_send
+        if not in_turn or (held.plan.kind in _PUBLISHERS and not held.plan.option("xpub_nodrop", 0)):
+            limit = 0  # it never blocks
+        _, error = self._call("send", held, limit, length, held.socket.send_multipart, frames, flags)
+        return self._sent(held, payload, in_turn, error)
+
+    def _sent(self, held: Held, payload: list[bytes], in_turn: bool, error: int) -> bool:
+        """What a send that ended so means; whether it went well."""
+        kind = held.plan.kind
         allowed: tuple[int, ...] = (errno.EAGAIN,)
         if kind == "REP" or (kind in _PUBLISHERS and not held.plan.option("xpub_nodrop", 0)):
             allowed = ()
@@ -300,8 +316,32 @@ class Actor:
         if kind in _LOCKSTEP:
             held.turn = "recv"
         if kind not in _PUBLISHERS:
-            books.take(name_of(payload[-1]), len(held.core._dist.pipes) if kind == "XSUB" else 1)
+            self._books.take(name_of(payload[-1]), len(held.core._dist.pipes) if kind == "XSUB" else 1)
         return True
+
+    def _do_halves(self, step: Step, held: Held | None) -> None:
+        """A message of two frames with a pause between them (F64, F75)."""
+        assert held is not None
+        assert isinstance(step.value, int)
+        for number in range(0 if held.plan.single else step.amount):
+            envelope, asker = self._envelope(held, step, number)
+            payload = [
+                b"half" if held.plan.kind not in _PUBLISHERS else held.topic,
+                self._payload(held, asker, step.size)[-1],
+            ]
+            self._books.offer(payload)
+            flags = self._zmq.DONTWAIT | self._zmq.SNDMORE
+            first = [*envelope, payload[0]]
+            in_turn = held.may_send
+            for frame in first:
+                _, error = self._call("send", held, 0, len(frame), held.socket.send, frame, flags)
+                if error:
+                    self._sent(held, payload, in_turn, error)
+                    return
+            self._twin.sleep_ns(step.value)
+            _, error = self._call("send", held, 0, step.size, held.socket.send, payload[-1], self._zmq.DONTWAIT)
+            if not self._sent(held, payload, in_turn, error):
+                return
 
     # -- receiving -------------------------------------------------------------------------------
 
@@ -317,6 +357,11 @@ class Actor:
         flags, limit = (0, held.timeout_ms("rcvtimeo")) if mode in ("", "block") else (self._zmq.DONTWAIT, 0)
         in_turn = kind not in _LOCKSTEP or held.turn == "recv"
         frames, error = self._call("recv", held, limit if in_turn else 0, 1 << 20, held.socket.recv_multipart, flags)
+        return self._received(held, frames, in_turn, error)
+
+    def _received(self, held: Held, frames: list[bytes] | None, in_turn: bool, error: int) -> bool:
+        """What a receive that ended so means; whether there was a message."""
+        kind = held.plan.kind
         if not in_turn:
             if error != EFSM:
                 self._broken(f"{held.label}.recv out of turn gave {errno.errorcode.get(error, error)}")
@@ -334,9 +379,32 @@ class Actor:
         self._check_message(held, frames, envelope)
         return True
 
+    def _do_parts(self, step: Step, held: Held | None) -> None:
+        """Receive frame by frame, with pauses: the rest of a message is there when its first frame is (F3)."""
+        assert held is not None
+        assert isinstance(step.value, int)
+        for _ in range(step.amount):
+            in_turn = held.plan.kind not in _LOCKSTEP or held.turn == "recv"
+            frames: list[bytes] = []
+            error = 0
+            while not frames or held.socket.rcvmore:
+                frame, error = self._call("recv", held, 0, 1 << 20, held.socket.recv, self._zmq.DONTWAIT)
+                if error:
+                    if frames:
+                        self._broken(
+                            f"{held.label} received {shown(frames)} and then {errno.errorcode.get(error, error)}"
+                        )
+                    break
+                frames.append(frame)
+                self._twin.sleep_ns(step.value)
+            if not self._received(held, frames, in_turn, error):
+                return
+
     def _check_message(self, held: Held, frames: list[bytes], envelope: int) -> None:
         kind = held.plan.kind
         if envelope < 0:
+            if self._is_told_by_the_library(held, frames):
+                return
             # No handshake over inproc: a SUB subscribes at whatever there is.
             if kind != "XPUB" and not (kind == "PULL" and "SUB" in held.plan.peers):
                 self._broken(f"{held.label} received {shown(frames)}, no message at all")
@@ -348,7 +416,8 @@ class Actor:
                 self._broken(f"{held.label} received {shown(frames)} without a routing id")
         elif envelope and not (kind == "DEALER" and ("REP" in held.plan.peers or "ROUTER" in held.plan.peers)):
             self._broken(f"{held.label} received {shown(frames)} with {envelope} frames too many")
-        if kind == "SUB" and not any(frames[0].startswith(topic) for topic in held.topics):
+        wanted = any(frames[0].startswith(topic) for topic in held.topics)
+        if kind == "SUB" and wanted == bool(held.plan.option("invert_matching", 0)):
             self._broken(f"{held.label} received {shown(frames)}, subscribed are {list(held.topics)}")
         rest = frames[-1].split(b"|", 2)[2]
         held.unanswered = not rest.startswith(b"to ")
@@ -356,6 +425,14 @@ class Actor:
             asker = rest[3:].split(b";", 1)[0].decode()
             if asker[:-1] != held.plan.name:
                 self._broken(f"{held.label} received a reply to {asker}")
+
+    def _is_told_by_the_library(self, held: Held, frames: list[bytes]) -> bool:
+        """A probe (F90), a welcome (F107), or a subscription; a manual XPUB has to say yes to it (F106)."""
+        kind, last = held.plan.kind, frames[-1]
+        if kind == "XPUB" and held.plan.option("xpub_manual", 0) and last[:1] in (b"\0", b"\1"):
+            number = self._zmq.SUBSCRIBE if last[:1] == b"\1" else self._zmq.UNSUBSCRIBE
+            held.socket.setsockopt(number, last[1:])
+        return last in (b"", b"abc welcome") or kind == "XPUB"
 
     # -- both ------------------------------------------------------------------------------------
 
@@ -414,10 +491,13 @@ class Actor:
         with contextlib.suppress(ContextTermination):
             quiet = 0
             while quiet < 2:
-                got = False
+                before = self._read_so_far()
                 for held in list(self.held.values()):
                     while held.plan.kind not in ("PUSH", "PUB", *_LOCKSTEP) and self._recv(held, "dontwait"):
-                        got = True
-                quiet = 0 if got else quiet + 1
+                        pass
+                quiet = 0 if self._read_so_far() != before else quiet + 1
                 self._twin.sleep_ns(250 * MS if quiet else 2 * MS)
         self.done = True
+
+    def _read_so_far(self) -> int:
+        return sum(pipe.read_count for held in self.held.values() for pipe in held.core.pipes)

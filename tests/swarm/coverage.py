@@ -5,14 +5,14 @@ from __future__ import annotations
 from .draw import CHOICES, SIMULATED, STARS
 
 _TYPES = sorted({kind for _, binder, connecters in STARS for kind in (binder, *connecters)})
-_OPTIONS = ("routing_id", *(choice.name for choice in CHOICES))
+_OPTIONS = ("routing_id", "conflate", "connect_routing_id", *(choice.name for choice in CHOICES))
 _STEPS = (
     *("open", "close", "leave", "join", "set", "term", "send", "recv", "poll", "ask", "serve", "sleep"),
-    *("subscribe", "unsubscribe"),
+    *("subscribe", "unsubscribe", "halves", "parts"),
 )
 _CAUSES = (
     *("hwm_sender", "hwm_router", "unroutable", "disconnect_pipe", "disconnect_wire", "close_unread", "linger"),
-    *("filtered", "late_reply", "subscription_lost"),
+    *("filtered", "late_reply", "subscription_lost", "conflated", "handover"),
 )
 _ERRORS = ("EAGAIN", "EHOSTUNREACH", "ENOENT", "EADDRINUSE", "ENOTSUP")
 

@@ -93,7 +93,10 @@ def draw(seed: int) -> Plan:
     for number, own in enumerate(nodes):
         held = [sockets[position] for position in own]
         delay = 0 if dice.chance(60) else dice.duration()
-        planned.append(NodePlan(f"node{number + 1}", contexts[number], delay, tuple(held), _script(dice, held)))
+        threads = 1 if contexts[number] % 4 else 3
+        planned.append(
+            NodePlan(f"node{number + 1}", contexts[number], threads, delay, tuple(held), _script(dice, held))
+        )
     looks = sorted(dice.between(0, 200 * MS) for _ in range(8))
     return Plan(seed, tuple(planned), looks_ns=tuple(looks))
 
@@ -121,12 +124,30 @@ def _star(dice: Dice, number: int, sockets: list[SocketPlan], groups: list[list[
             ends.append(ends[0])
         name = f"{kind.lower()}{number + 1}{'abcd'[place]}"
         sockets.append(_socket(dice, name, kind, (binder,), tuple(ends), transport))
+    _conflate(dice, sockets, first)
     ids = [bytes(socket.option("routing_id", b"")) for socket in sockets[first:]]
     known = tuple(identity for identity in ids if identity)
     for position in range(first, len(sockets)):
-        if sockets[position].kind == "ROUTER":
-            sockets[position] = replace(sockets[position], known=known)
+        socket = sockets[position]
+        if socket.kind == "ROUTER":
+            sockets[position] = replace(socket, known=known)
+            if socket.ends[0].verb == "connect" and dice.chance(30):
+                named = ("connect_routing_id", b"named")
+                sockets[position] = replace(socket, known=(*known, b"named"), options=(*socket.options, named))
     groups.append(list(range(first, len(sockets))) if transport == "inproc" else [])
+
+
+def _conflate(dice: Dice, sockets: list[SocketPlan], first: int) -> None:
+    """Some of a star's sockets keep the newest only; a message of several frames may come apart then (F68)."""
+    able = [at for at in range(first, len(sockets)) if sockets[at].kind in ("DEALER", "PULL", "PUSH", "PUB", "SUB")]
+    kinds = {socket.kind for socket in sockets[first:]}
+    if not able or kinds & {"REP", "REQ"} or not dice.chance(12):
+        return
+    for position in range(first, len(sockets)):
+        socket = sockets[position]
+        if position in able and dice.chance(60):
+            socket = replace(socket, options=(*socket.options, ("conflate", 1)))
+        sockets[position] = replace(socket, single=True)
 
 
 def _address(transport: str, number: int, place: int) -> str:
@@ -167,7 +188,25 @@ CHOICES = (
     Choice("sndtimeo", 70, (0, 1, 5, 50)),
     Choice("rcvtimeo", 70, (0, 1, 5, 50)),
     Choice("reconnect_ivl", 50, (-1, 0, 1, 10, 10, 50, 100)),
+    Choice("reconnect_ivl_max", 15, (0, 5, 50, 400)),
+    Choice("reconnect_stop", 8, (1, 2, 3, 4, 7)),
+    Choice("connect_timeout", 10, (1, 50), transport="tcp"),
+    Choice("backlog", 10, (1, 2, 100)),
+    Choice("affinity", 10, (1, 1, 1, 2, 5)),
+    Choice("immediate", 15, (1,)),
+    Choice("maxmsgsize", 4, (50, 5000)),
+    Choice("heartbeat_ivl", 12, (5, 20, 100)),
+    Choice("heartbeat_timeout", 8, (5, 50)),
+    Choice("heartbeat_ttl", 8, (100, 200)),
+    Choice("handshake_ivl", 8, (0, 1, 50)),
     Choice("router_mandatory", 30, (1,), ("ROUTER",)),
+    Choice("router_handover", 20, (1,), ("ROUTER",)),
+    Choice("probe_router", 12, (1,), ("DEALER", "REQ", "ROUTER")),
+    Choice("xpub_manual", 12, (1,), ("XPUB",)),
+    Choice("xpub_manual_last_value", 6, (1,), ("XPUB",)),
+    Choice("xpub_welcome_msg", 12, (b"abc welcome",), _PUBLISHERS),
+    Choice("only_first_subscribe", 8, (1,), ("XPUB",)),
+    Choice("invert_matching", 10, (1,), ("PUB", "XPUB", "SUB")),
     Choice("xpub_nodrop", 20, (1,), _PUBLISHERS),
     Choice("xpub_verbose", 20, (1,), ("XPUB",)),
     Choice("xpub_verboser", 20, (1,), ("XPUB",)),
@@ -184,7 +223,7 @@ def _options(dice: Dice, name: str, kind: str, peers: tuple[str, ...], transport
             values = choice.values
             options[choice.name] = values[int(dice.random() * len(values))] if values else dice.mark()
     if kind in ("DEALER", "REQ", "ROUTER", "REP") and (dice.chance(30) or (kind == "ROUTER" and "ROUTER" in peers)):
-        options["routing_id"] = name.encode()
+        options["routing_id"] = b"same" if dice.chance(8) else name.encode()
     return options
 
 
@@ -256,6 +295,8 @@ def _work(dice: Dice, socket: SocketPlan) -> Step:
         verb = dice.of(("subscribe", "unsubscribe"))
         return Step(verb, name, value=TOPICS[dice.between(0, len(TOPICS) - 1)])
     if kind in SENDERS and kind != "XSUB" and (kind not in RECEIVERS or dice.chance(55)):
+        if dice.chance(10):
+            return Step("halves", name, dice.one(1, 2, 5), size, value=dice.duration())
         label = "malformed" if dice.chance(3) else ""
         return Step("send", name, dice.burst(size), size, mode, label=label)
     if kind == "XSUB" and dice.chance(15):
@@ -264,6 +305,8 @@ def _work(dice: Dice, socket: SocketPlan) -> Step:
 
 
 def _recv(dice: Dice, name: str) -> Step:
+    if dice.chance(10):
+        return Step("parts", name, dice.one(1, 2, 5, 20), value=dice.duration())
     return Step("recv", name, dice.one(1, 2, 5, 20, 100, 500), mode=dice.of(("dontwait", "block", "block")))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.twin import SocketBase
+from harness.twin.conflate import ConflatePipe
 from harness.twin.errors import TwinError
 from harness.twin.kernel import NEVER_NS
 from harness.twin.msg import DATA, DELIMITER, ROUTING_ID, Msg
@@ -29,6 +30,8 @@ def look(books: Books) -> None:
     for reader in list(books.pipes):
         writer = reader.peer
         queue = reader.in_queue
+        if isinstance(reader, ConflatePipe):
+            continue  # one slot, no marks (F11)
         if queue is None or writer.out_queue is not queue:
             continue  # closing, or a hiccup is under way
         name = f"the pipe from {_type_of(writer)} to {_type_of(reader)}"

@@ -27,6 +27,7 @@ class SocketPlan:
     Attributes:
         peers: socket types that it meets; what it sends is shaped for them.
         topics: what a SUB subscribes to when it opens, and a PUB chooses from.
+        single: messages of several frames do not go well with CONFLATE, which somebody here has set.
         known: routing ids that a ROUTER may address without having been asked.
     """
 
@@ -37,6 +38,7 @@ class SocketPlan:
     options: tuple[tuple[str, Value], ...] = ()
     topics: tuple[bytes, ...] = ()
     known: tuple[bytes, ...] = ()
+    single: bool = False
 
     def option(self, name: str, default: Value) -> Value:
         return dict(self.options).get(name, default)
@@ -80,6 +82,7 @@ class NodePlan:
 
     name: str
     context: int
+    threads: int
     delay_ns: int
     sockets: tuple[SocketPlan, ...]
     steps: tuple[Step, ...]
@@ -115,7 +118,8 @@ class Plan:
     def __str__(self) -> str:
         lines = [f"seed {self.seed}: {len(self.nodes)} nodes"]
         for node in self.nodes:
-            lines.append(f"  {node.name} (context {node.context}) from {node.delay_ns / 1e6:g} ms")
+            threads = f"context {node.context}" + (f", {node.threads} I/O threads" if node.threads != 1 else "")
+            lines.append(f"  {node.name} ({threads}) from {node.delay_ns / 1e6:g} ms")
             for socket in node.sockets:
                 options = ", ".join(f"{name}={value!r}" for name, value in socket.options)
                 ends = ", ".join(f"{end.verb} {end.address}" for end in socket.ends)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.twin.conflate import connection_pipes
 from harness.twin.errors import TwinError
-from harness.twin.msg import ROUTING_ID, Msg
+from harness.twin.msg import DATA, ROUTING_ID, Msg
 from harness.twin.pipe import Pipe
 
 if TYPE_CHECKING:
@@ -91,7 +91,10 @@ class Inproc:
         far.owner = socket
         near.remote, far.remote = socket, peer
         if not socket.receives_routing_id:
-            far.read()
+            msg = far.read()
+            if msg is not None and msg.kind == DATA and not msg.more:
+                # Where the newest frame takes the place of the one before it, that is not the routing id any more.
+                socket.observer.lost("conflated", msg, socket)
         if not peer.conflates(options):
             _boost(near, far, options, theirs)
             near.set_hwms(options.rcvhwm, options.sndhwm)

@@ -1,0 +1,89 @@
+"""Messages whose fate the twin once did not tell: found by the swarm, kept small here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness.twin import Twin
+
+from .witness import MS, Witness, watched
+
+
+def fates(*programs: Callable[[Twin], Any], until_ms: int = 1000) -> tuple[Witness, list[bytes]]:
+    """Each program in a process of its own; losses, and what is under way at the end (last frames)."""
+    twin, witness = watched(seed=1)
+    kept: list[Any] = []
+    for program in programs:
+        twin.spawn(lambda program=program: kept.append(program(twin)))
+    twin.run(until_ns=until_ms * MS)
+    return witness, [msg.data for msg, _ in twin.census()]
+
+
+@pytest.mark.parametrize("receiver", ["PULL", "ROUTER"])
+def test_a_slot_holds_a_message_where_the_routing_id_was(receiver: str) -> None:
+    """Over inproc a connection that waits for its bind begins with the routing id; CONFLATE overwrites it.
+
+    libzmq takes the frame that is there for the routing id, and the message is gone (measured: PUSH, PULL).
+    """
+
+    def program(twin: Twin) -> Any:
+        context = twin.zmq.Context()
+        sender = context.socket(twin.zmq.PUSH if receiver == "PULL" else twin.zmq.DEALER)
+        sender.conflate = 1
+        sender.connect("inproc://place")
+        sender.send(b"old")
+        sender.send(b"new")
+        socket = context.socket(getattr(twin.zmq, receiver))
+        socket.bind("inproc://place")
+        assert not socket.poll(10)
+        sender.send(b"later")
+        assert socket.recv_multipart()[-1] == b"later"
+        return sender, socket
+
+    witness, under_way = fates(program)
+    assert witness.losses == [("conflated", b"old"), ("conflated", b"new")]
+    assert under_way == []
+
+
+def test_a_pipe_that_nobody_has_noticed_is_under_way_all_the_same() -> None:
+    """IMMEDIATE: the session gives its pipe up when the peer goes, before the application knows of it (F139)."""
+
+    def asks(twin: Twin) -> Any:
+        socket = twin.zmq.Context().socket(twin.zmq.REQ)
+        socket.bind("ipc://place")
+        socket.send(b"question")
+        twin.sleep_ns(20 * MS)
+        socket.close(0)
+
+    def is_busy(twin: Twin) -> Any:
+        socket = twin.zmq.Context().socket(twin.zmq.REP)
+        socket.immediate = 1
+        socket.connect("ipc://place")
+        twin.sleep_ns(1 << 60)
+        return socket
+
+    assert fates(asks, is_busy)[1] == [b"question"]
+
+
+def test_a_pipe_that_is_noticed_too_late_loses_what_it_holds() -> None:
+    def asks(twin: Twin) -> Any:
+        socket = twin.zmq.Context().socket(twin.zmq.REQ)
+        socket.bind("ipc://place")
+        socket.send(b"question")
+        twin.sleep_ns(20 * MS)
+        socket.close(0)
+
+    def is_late(twin: Twin) -> Any:
+        socket = twin.zmq.Context().socket(twin.zmq.REP)
+        socket.immediate = 1
+        socket.connect("ipc://place")
+        twin.sleep_ns(100 * MS)
+        assert not socket.poll(10)
+        return socket
+
+    witness, under_way = fates(asks, is_late)
+    assert [data for _, data in witness.losses] == [b"question"]
+    assert under_way == []
