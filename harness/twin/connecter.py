@@ -11,6 +11,7 @@ import errno
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.twin.conflate import connection_pipes
+from harness.twin.errors import TwinError
 from harness.twin.pipe import Pipe
 
 if TYPE_CHECKING:
@@ -116,11 +117,20 @@ class Connecter:
         self._attempt = attempt = Attempt(self, self._io, self._session_io, self._options)
         attempt.fd = self._socket.context.descriptors.take()
         self._io.load += 1
-        self._stream.open(attempt, self._key)
+        try:
+            self._stream.open(attempt, self._key)
+        except TwinError as error:
+            self._failed(error.errno)
+            return
         if self._stream.delayed and self._attempt is attempt:
             self._socket.event("connect_delayed", errno.EINPROGRESS, self.where)
             if self._options.connect_timeout > 0:
                 self._timer = self._io.timer(self._options.connect_timeout, self._timed_out, None)
+
+    def _failed(self, number: int) -> None:
+        """The attempt came to nothing at once; without an address there is nothing to close (F233)."""
+        self._close(shown=number in (errno.EADDRNOTAVAIL, errno.ENETUNREACH))
+        self._again()
 
     def _timed_out(self, _: None) -> None:
         """CONNECT_TIMEOUT (F125)."""
@@ -153,7 +163,7 @@ class Connecter:
             return  # a path that nobody listens at is not there, which is not a refusal
         self._again()
 
-    def _close(self) -> None:
+    def _close(self, shown: bool = True) -> None:
         """Give up the attempt under way."""
         self._cancel()
         attempt, self._attempt = self._attempt, None
@@ -161,7 +171,8 @@ class Connecter:
             attempt.abandoned = True
             self._io.load -= 1
             self._socket.context.descriptors.release(attempt.fd)
-            self._socket.event("closed", attempt.fd, self.where)
+            if shown:
+                self._socket.event("closed", attempt.fd, self.where)
 
     def _again(self) -> None:
         if self._options.reconnect_ivl <= 0 or self.session.ended:

@@ -57,10 +57,11 @@ class Endpoints:
         self._opened.setdefault(address, []).append(connection)
 
     def terminate(self, address: str) -> None:
-        """Unbind and disconnect. Raises TwinError (ENOENT)."""
+        """Unbind and disconnect. Raises TwinError: ENOENT, and what is wrong with the address."""
         socket = self._socket
         socket.check_open()
         socket.process_commands()
+        socket.context.parse(address)
         opened = self._opened.pop(address, None)
         if not opened:
             raise TwinError(errno.ENOENT)

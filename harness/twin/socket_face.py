@@ -139,9 +139,10 @@ class Socket:
         except TwinError as error:
             path = str(addr).partition("://")[2]
             if error.errno == _errno.ENAMETOOLONG:
-                raise front_end_module().ZMQError(msg=_TOO_LONG.format(path)) from None
+                raise front_end_module().ZMQError(error.errno, _TOO_LONG.format(path)) from None
             if error.errno == _errno.ENOENT:
-                raise front_end_module().ZMQError(msg=f'No such file or directory for ipc path "{path}".') from None
+                text = f'No such file or directory for ipc path "{path}".'
+                raise front_end_module().ZMQError(error.errno, text) from None
             raise_errno(error.errno)
 
     def connect(self, addr: str | bytes) -> None:

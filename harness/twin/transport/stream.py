@@ -95,17 +95,15 @@ class Stream:
             host.forget_ipc(key, listener)
 
     def open(self, attempt: Attempt, key: str) -> None:
-        """One attempt: connected, or refused, a round trip later (F127, F178). The address is resolved now (F124)."""
+        """One attempt: connected, or refused, a round trip later (F127, F178). The address is resolved now (F124).
+
+        Raises TwinError when it has failed already: what resolving gives, EADDRNOTAVAIL, ENETUNREACH.
+        """
         host = self._context.host
-        kernel = self._context.kernel
         if self._transport == "ipc":
             self._open_here(attempt, lambda: host.find_ipc(key))
             return
-        try:
-            target = connect_target(key, host, self._network, ipv6=bool(attempt.options.ipv6))
-        except TwinError:
-            attempt.io.at(kernel.now_ns + kernel.lag_ns, attempt.refused, None)
-            return
+        target = connect_target(key, host, self._network, ipv6=bool(attempt.options.ipv6))
         if host.owns(target.address):
             self._open_here(attempt, lambda: host.find_tcp(target.address, target.port))
         else:

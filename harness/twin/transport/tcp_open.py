@@ -6,9 +6,11 @@ A SYN that is not answered is sent again after 1, 2, 3, 4, 5, 7, 11, 19, 35 and 
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.twin.engine import Engine, connect_engines
+from harness.twin.errors import TwinError
 from harness.twin.transport.tcp_remote import RemoteConnection
 
 if TYPE_CHECKING:
@@ -51,11 +53,10 @@ class Opening:
         self._engines: tuple[Engine, Engine] | None = None
 
     def start(self) -> None:
-        """Send the first SYN; without a route the attempt has failed at once."""
+        """Send the first SYN. Raises TwinError (ENETUNREACH) when the link is known to be down."""
         if self._link is not None and self._host is not None and self._link.way(self._host).down:
-            self._end(self._attempt.refused, None, self._began_ns)
-        else:
-            self._ask()
+            raise TwinError(errno.ENETUNREACH)
+        self._ask()
 
     def _end(self, tell: Any, argument: Any, time_ns: int) -> None:
         self._over = True
