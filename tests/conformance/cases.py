@@ -36,6 +36,7 @@ class Case:
         claimed: what the source says, where that differs.
         later: what the twin does not simulate yet and this case needs; ``|`` between several.
         body: plays it on a stage and returns what it saw.
+        clause: the words of an RFC that it plays, where it does.
 
     """
 
@@ -44,6 +45,7 @@ class Case:
     claimed: Any
     later: str | None
     body: Body
+    clause: str | None = None
 
     @property
     def area(self) -> str:
@@ -68,7 +70,7 @@ class Case:
     @property
     def source(self) -> str:
         """Who says so."""
-        return self._named("Source")
+        return self.clause or self._named("Source")
 
     @property
     def remarks(self) -> str:
@@ -122,6 +124,20 @@ def unplayed(name: str, area: str, reason: str, *, sockets: str, scenario: str, 
     """Register a row without a body."""
     assert name not in CASES, f"{name} has a body"
     UNPLAYED[name] = Unplayed(name, area, reason, sockets, scenario, source, claimed)
+
+
+def clause(
+    name: str, words: str, expected: Any, *, claimed: Any = None, later: str | None = None
+) -> Callable[[Body], Body]:
+    """Register the decorated body as the test of one clause of an RFC, e.g. ``RFC28-REQ-01``."""
+
+    def register(body: Body) -> Body:
+        assert name not in CASES, f"two clauses are called {name}"
+        number, socket, _ = name.removeprefix("RFC").split("-")
+        CASES[name] = Case(name, expected, claimed, later, body, f"RFC {number}, {socket}: '{words}'")
+        return body
+
+    return register
 
 
 def matches(want: Any, got: Any) -> bool:

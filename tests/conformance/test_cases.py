@@ -1,4 +1,4 @@
-"""The conformance cases of normal life, each in both worlds: ``test_case[C001-sim]``."""
+"""Every conformance case and every clause of the RFCs, in both worlds: ``test_case[C001-sim]``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,26 @@ from tests.both.stage import LiveStage, SimStage, Stage
 
 from .cases import CASES, UNPLAYED, matches
 
+HERE = Path(__file__).parent
 AREAS = [
-    importlib.import_module(f"{__package__}.{path.stem}") for path in sorted(Path(__file__).parent.glob("cases_*.py"))
+    importlib.import_module(f"{__package__}.{path.stem}")
+    for path in sorted([*HERE.glob("cases_*.py"), *HERE.glob("rfc*.py")])
 ]
+
+CLAUSES = {
+    "RFC28-REQ": 10,
+    "RFC28-REP": 14,
+    "RFC28-DEALER": 13,
+    "RFC28-ROUTER": 14,
+    "RFC29-PUB": 14,
+    "RFC29-XPUB": 17,
+    "RFC29-SUB": 11,
+    "RFC29-XSUB": 17,
+    "RFC30-PUSH": 11,
+    "RFC30-PULL": 8,
+    "RFC31-PAIR": 12,
+}
+"""How many clauses an RFC has for a socket type."""
 
 
 @pytest.fixture
@@ -59,7 +76,13 @@ def test_comparison_bites(want: object, got: object) -> None:
 def test_every_area_has_its_cases() -> None:
     """Each file adds to the one registry."""
     assert all(any(case.body.__module__ == area.__name__ for case in CASES.values()) for area in AREAS)
-    assert len(CASES) + len(UNPLAYED) >= 212
+    assert len([name for name in (*CASES, *UNPLAYED) if name[:3] != "RFC"]) >= 212
+
+
+def test_no_clause_is_left_out() -> None:
+    """Clauses are numbered in the order of the text."""
+    wanted = [f"{group}-{number:02}" for group, count in CLAUSES.items() for number in range(1, count + 1)]
+    assert sorted(wanted) == sorted(name for name in CASES if name.startswith("RFC"))
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
