@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import signal
 import threading
 import types
@@ -17,6 +18,9 @@ from harness.twin.kernel import InterruptedSimulation, Process
 from harness.twin.runner.book import Book, Rows
 from harness.twin.runner.waits import Wait, wait_at, waits_of
 from harness.twin.virtual.home import Home
+
+_LAG_NS: Final = 3_000_000
+"""A shell starts one program at most so much after the other; no two ever start in the same nanosecond."""
 
 _AGAIN_S: Final = 1.0
 """A program that swallows whatever it catches is told again."""
@@ -70,6 +74,12 @@ class _Stopped(InterruptedSimulation):
         self.frame = frame
 
 
+def _lag_ns(seed: int, index: int) -> int:
+    """How much later than the first a program is there that was started with it."""
+    digest = hashlib.sha256(f"{seed}/start/{index}".encode()).digest()
+    return index * _LAG_NS - int.from_bytes(digest[:8], "little") % _LAG_NS if index else 0
+
+
 class Play:
     """One simulated world and its programs.
 
@@ -108,7 +118,7 @@ class Play:
                 stderr=stderr,
                 on_end=self._somebody_has_gone,
             )
-            home.start(program.start_ns)
+            home.start(program.start_ns + _lag_ns(seed, index))
             self.homes.append(home)
 
     def _somebody_has_gone(self) -> None:
