@@ -50,6 +50,11 @@ class Attempt:
         self.fd = -1
         self.abandoned = False
 
+    @property
+    def socket(self) -> SocketBase:
+        """Whose connection it will be."""
+        return self._connecter.session.socket
+
     def connected(self, engine: Engine) -> None:
         """The transport stands."""
         if self.abandoned:

@@ -296,7 +296,7 @@ class Engine(Outlet):
             self._beating().start()
         far = self.far.plugged
         assert far is not None
-        session.engine_ready(far)
+        session.engine_ready(far.socket)
         if session.socket.receives_routing_id:
             session.push_msg(Msg(mechanism.routing_id, kind=ROUTING_ID))
             session.flush()

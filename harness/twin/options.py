@@ -102,6 +102,8 @@ TABLE: Final = (
     _core("XPUB_VERBOSER", 78, "int", 0, 0),
     _core("XPUB_NODROP", 69, "int", 0, 0),
     _core("ROUTER_HANDOVER", 56, "int", 0, 0),
+    _core("ROUTER_RAW", 41, "int", 0, 0),
+    _core("STREAM_NOTIFY", 73, "int", 1, 0, 1),
     _core("PROBE_ROUTER", 51, "int", 0, 0),
     _core("CONNECT_ROUTING_ID", 61, "bytes", b""),
     _core("XPUB_MANUAL", 71, "int", 0, 0),
@@ -148,8 +150,6 @@ TABLE: Final = (
     _kept("MULTICAST_MAXTPDU", 84, "int", 1500, 1),
     # Not simulated yet: they change loss or latency.
     _later("MAXMSGSIZE", 22, "int64", -1, -1),
-    _later("ROUTER_RAW", 41, "int", 0, 0),
-    _later("STREAM_NOTIFY", 73, "int", 1, 0, 1),
     _later("PLAIN_SERVER", 44, "bool", 0),
     _later("PLAIN_USERNAME", 45, "bytes", b""),
     _later("PLAIN_PASSWORD", 46, "bytes", b""),

@@ -117,6 +117,13 @@ class Session:
             self._linger_no_more()
         else:
             self._leaving.pop(pipe, None)
+        if self.options.raw_socket and not self.closing and not self.ended:
+            # The application has closed this connection (F98).
+            if self.engine is not None:
+                self.engine.close()
+                self.engine = None
+                self._shut()
+            self.terminate()
         if self.closing:
             self._finish()
 
@@ -139,9 +146,9 @@ class Session:
         self.engine = engine
         engine.plug(self)
 
-    def engine_ready(self, far: Session) -> None:
+    def engine_ready(self, remote: SocketBase) -> None:
         """The handshake is done: a binding side gets its pipe only now (F120, F183)."""
-        self.remote = remote = far.socket
+        self.remote = remote
         if self.pipe is None and not self.ended and not self.closing:
             options = self.options
             conflate = self.socket.conflates(options)

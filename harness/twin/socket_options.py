@@ -25,7 +25,9 @@ _WRITE_ONLY: Final = (
     "ONLY_FIRST_SUBSCRIBE",
     "ROUTER_MANDATORY",
     "ROUTER_HANDOVER",
+    "ROUTER_RAW",
     "PROBE_ROUTER",
+    "STREAM_NOTIFY",
     "CONNECT_ROUTING_ID",
     "REQ_CORRELATE",
     "REQ_RELAXED",
@@ -48,6 +50,8 @@ class Options:
         "invert_matching",
         "ipv6",
         "linger",
+        "raw_notify",
+        "raw_socket",
         "rcvbuf",
         "rcvhwm",
         "rcvtimeo",
@@ -76,6 +80,8 @@ class Options:
         self.backlog = 100
         self.invert_matching = 0
         self.conflate = 0
+        self.raw_socket = 0
+        self.raw_notify = 1
         self.reconnect_ivl = 100
         self.reconnect_ivl_max = 0
         self.reconnect_stop = 0

@@ -25,7 +25,6 @@ OPTIONS = (
     ("DEALER", "CURVE_SECRETKEY", b"D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs"),
     ("DEALER", "CURVE_SERVERKEY", b"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"),
     ("DEALER", "ZAP_DOMAIN", b"test"),
-    ("ROUTER", "ROUTER_RAW", 1),
     ("DEALER", "TCP_ACCEPT_FILTER", b"127.0.0.1/32"),
 )
 
@@ -63,15 +62,6 @@ DEFAULTS = (
 def test_the_default_of_such_an_option_is_welcome(stage: Stage, option: str, value: int) -> None:
     """A program that sets what holds anyway is predicted rightly."""
     stage.play(set_option, "PUSH", option, value)
-
-
-def make_stream(stage: Stage) -> None:
-    stage.socket(stage.zmq.STREAM)
-
-
-def test_another_socket_type(stage: Stage) -> None:
-    """zmq_socket(3): STREAM."""
-    check_refused(stage, "stream", make_stream)
 
 
 def test_an_unknown_option_is_wrong_not_missing() -> None:

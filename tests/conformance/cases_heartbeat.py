@@ -108,7 +108,6 @@ def c691(stage):
         "events": ["LISTENING", "ACCEPTED", "HANDSHAKE_FAILED_NO_DETAIL", "DISCONNECTED"],
         "ms": {"$range": [80, 600]},
     },
-    later="STREAM|HANDSHAKE_IVL",
 )
 def c693(stage):
     """DEALER (monitored, HANDSHAKE_IVL=100) binds; a raw TCP client connects and sends nothing. Events.
@@ -128,7 +127,6 @@ def c693(stage):
 @case(
     "C694",
     {"events": ["CONNECT_DELAYED", "CONNECTED", "HANDSHAKE_FAILED_NO_DETAIL", "DISCONNECTED", "CONNECT_RETRIED"]},
-    later="STREAM|HANDSHAKE_IVL",
 )
 def c694(stage):
     """A raw listener accepts and says nothing. DEALER (monitored, HANDSHAKE_IVL=100, RECONNECT_IVL=60000) connects.

@@ -168,7 +168,6 @@ def c662(stage):
 @case(
     "C664",
     {"events": ["CONNECT_DELAYED", "CONNECTED", "HANDSHAKE_FAILED_NO_DETAIL", "DISCONNECTED"]},
-    later="STREAM|HANDSHAKE_IVL",
 )
 def c664(stage):
     """A raw listener accepts and says nothing. SUB (monitored, HANDSHAKE_IVL=300, RECONNECT_STOP=HANDSHAKE_FAILED)

@@ -11,7 +11,6 @@ from .wire import dial
 @case(
     "C791",
     {"received": ["", "GET", ""], "same_id": True, "id_len": 5, "client_got": "bye"},
-    later="STREAM",
 )
 def c791(stage):
     """STREAM binds. A raw TCP client connects, sends GET, STREAM answers bye to it, the client closes. What STREAM
@@ -41,7 +40,6 @@ def c791(stage):
 @case(
     "C793",
     {"notification": "", "signature_len": 10, "first": 255, "last": 127},
-    later="STREAM",
 )
 def c793(stage):
     """STREAM binds, DEALER connects. STREAM's first two messages' data: the notification and the start of the ZMTP
@@ -66,7 +64,6 @@ def c793(stage):
 @case(
     "C881",
     {"starts_with": "deadbeef"},
-    later="STREAM",
 )
 def c881(stage):
     """STREAM connects to a raw listener that sends 8193 bytes starting de ad be ef; the first chunk STREAM receives
@@ -88,7 +85,6 @@ def c881(stage):
 @case(
     "C882",
     {"notified": ["", ""], "request": "GET", "reply_complete": True, "client_sees_close": ""},
-    later="STREAM",
 )
 def c882(stage):
     """STREAM binds, STREAM connects (notifications on): each receives [id,'']; the client sends a request, the server

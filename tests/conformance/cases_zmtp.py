@@ -14,7 +14,6 @@ from .wire import command, dial, frame, greeting, ready
 @case(
     "C801",
     {"signature": [255, 127], "version": [3, 1], "mechanism": "NULL", "as_server": 0, "filler_zero": True},
-    later="STREAM",
 )
 def c801(stage):
     """DEALER binds; a raw client sends a full ZMTP 3.1 NULL greeting; the 64 bytes that come back.
@@ -38,7 +37,6 @@ def c801(stage):
 @case(
     "C804",
     {"subscribe": [4, "\\x09SUBSCRIBEA"], "cancel": [4, "\\x06CANCELA"], "received": [["ALOL"]]},
-    later="STREAM",
 )
 def c804(stage):
     """SUB binds; a hand-made XPUB speaking ZMTP 3.1 connects. SUB subscribes A, unsubscribes A, subscribes A: the
@@ -71,7 +69,6 @@ def c804(stage):
 @case(
     "C806",
     {"note": ["\\x01A"], "published": [0, "ALOL"], "cancel": ["\\x00A"]},
-    later="STREAM",
 )
 def c806(stage):
     """XPUB binds; a hand-made SUB speaking ZMTP 3.1 subscribes A. XPUB reads, sends ALOL, BLOL; the first frame on
@@ -97,7 +94,6 @@ def c806(stage):
     "C808",
     {"reached": False},
     claimed={"reached": True},
-    later="STREAM",
 )
 def c808(stage):
     """PUB binds; a hand-made SUB sends SUBSCRIBE A twice and CANCEL A once, settle; PUB sends A1. Does it reach the
@@ -124,7 +120,6 @@ def c808(stage):
 @case(
     "C809",
     {"closed": True, "event": ["HANDSHAKE_FAILED_PROTOCOL", "ZMTP_MECHANISM_MISMATCH"]},
-    later="STREAM",
 )
 def c809(stage):
     """NULL DEALER (monitored) binds; a raw client sends a PLAIN greeting. Closed within 1 s? First failure event.
@@ -146,7 +141,6 @@ def c809(stage):
 @case(
     "C811",
     {"received": ["raw", "hi"]},
-    later="STREAM",
 )
 def c811(stage):
     """ROUTER binds; a hand-made DEALER (identity raw) whose greeting has padding of eight 0x01 bytes completes the
@@ -169,7 +163,6 @@ def c811(stage):
 @case(
     "C813",
     {"received": [["a", "b"], ["e"]]},
-    later="STREAM",
 )
 def c813(stage):
     """PULL binds; a hand-made PUSH sends [a,b] completely, then the frames c and d with the MORE flag, and closes;
@@ -197,7 +190,6 @@ def c813(stage):
 @case(
     "C816",
     {"received": ["two", "a", "b"], "answer": [0, "c"]},
-    later="STREAM",
 )
 def c816(stage):
     """ROUTER binds; a hand-made ZMTP 2.0 DEALER (signature, revision 1, socket type 5, identity two) sends [a,b];
@@ -224,7 +216,6 @@ def c816(stage):
     "C818",
     {"commands": ["READY"], "closed": True},
     claimed={"commands": ["READY", "ERROR"], "closed": True},
-    later="STREAM",
 )
 def c818(stage):
     """ROUTER binds; a raw peer says it is a PUB. Commands that come back, and is the connection closed within 1 s?
@@ -250,7 +241,6 @@ def c818(stage):
 @case(
     "C819",
     {"received": [["abc"]], "long": 300},
-    later="STREAM",
 )
 def c819(stage):
     """PULL binds; a hand-made PUSH sends abc in a long frame (8-byte size) and a 300-byte body; PULL drains.
@@ -292,7 +282,6 @@ def _legal(stage, own_types):
 @case(
     "C821",
     {"PUSH": ["PULL"], "PULL": ["PUSH"], "PAIR": ["PAIR"]},
-    later="STREAM",
 )
 def c821(stage):
     """For every one of these types a socket binds; a raw peer completes the handshake as each of the eleven types in
@@ -308,7 +297,6 @@ def c821(stage):
 @case(
     "C823",
     {"PUB": ["SUB", "XSUB"], "XPUB": ["SUB", "XSUB"], "SUB": ["PUB", "XPUB"], "XSUB": ["PUB", "XPUB"]},
-    later="STREAM",
 )
 def c823(stage):
     """For every one of these types a socket binds; a raw peer completes the handshake as each of the eleven types in
@@ -324,7 +312,6 @@ def c823(stage):
 @case(
     "C826",
     {"events": ["LISTENING", "ACCEPTED", "HANDSHAKE_SUCCEEDED", "DISCONNECTED"]},
-    later="STREAM",
 )
 def c826(stage):
     """PULL (monitored, no heartbeat) binds; a hand-made PUSH sends one PING with ttl 2 (tenths of a second) and is

@@ -219,13 +219,11 @@ def pub_unchanged(stage):
     "RFC29-PUB-08",
     "MAY, depending on the transport, send all messages to all subscribers",
     {"on_the_wire": ["A1", "A2"]},
-    later="STREAM",
 )
 @clause(
     "RFC29-PUB-09",
     "MAY, depending on the transport, send messages only to subscribers who have a matching subscription",
     {"on_the_wire": ["A1", "A2"]},
-    later="STREAM",
 )
 def pub_filters(stage):
     """A hand-made SUB subscribes A; PUB sends B1, A1, B2, A2; the frames on the wire.
@@ -419,13 +417,11 @@ def xpub_unchanged(stage):
     "RFC29-XPUB-07",
     "MAY, depending on the transport, send all messages to all subscribers",
     {"on_the_wire": ["A1", "A2"]},
-    later="STREAM",
 )
 @clause(
     "RFC29-XPUB-08",
     "MAY, depending on the transport, send messages only to subscribers who have a matching subscription",
     {"on_the_wire": ["A1", "A2"]},
-    later="STREAM",
 )
 def xpub_filters(stage):
     """A hand-made SUB subscribes A; XPUB sends B1, A1, B2, A2; the frames on the wire.
@@ -983,7 +979,6 @@ def xsub_requests(stage):
     "When closing a connection to a publisher SHOULD send unsubscribe requests for all subscriptions",
     {"disconnect": [], "close": []},
     claimed={"disconnect": ["\\x06CANCELA"], "close": ["\\x06CANCELA"]},
-    later="STREAM",
 )
 def xsub_at_the_end(stage):
     """A hand-made XPUB is connected to an XSUB that has subscribed A; the XSUB unbinds its endpoint, another closes:

@@ -15,6 +15,7 @@ from harness.twin.sockets.push import Push
 from harness.twin.sockets.rep import Rep
 from harness.twin.sockets.req import Req
 from harness.twin.sockets.router import Router
+from harness.twin.sockets.stream import Stream
 from harness.twin.sockets.sub import Sub
 from harness.twin.sockets.xpub import XPub
 from harness.twin.sockets.xsub import XSub
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from harness.twin.context import Context
     from harness.twin.socket_base import SocketBase
 
-TYPES: Final = {cls.type_number: cls for cls in (Pair, Pub, Sub, Req, Rep, Dealer, Router, Pull, Push, XPub, XSub)}
+TYPES: Final = {
+    cls.type_number: cls for cls in (Pair, Pub, Sub, Req, Rep, Dealer, Router, Pull, Push, XPub, XSub, Stream)
+}
 
-_STREAM: Final = 11
 _DRAFT: Final = range(12, 21)
 """SERVER to CHANNEL: a stable build of libzmq makes them too."""
 
@@ -35,8 +37,6 @@ def make_socket(type_number: int, context: Context) -> SocketBase:
     cls = TYPES.get(type_number)
     if cls is not None:
         return cls(context)
-    if type_number == _STREAM:
-        raise NotSimulatedYet("socket type STREAM")
     if type_number in _DRAFT:
         raise NotSimulatedYet("a draft socket type")
     raise TwinError(errno.EINVAL)

@@ -30,6 +30,7 @@ class Router(RoutingSocket):
         "_prefetched_id",
         "_prefetched_msg",
         "_probe",
+        "_raw",
         "_superseded",
     )
 
@@ -43,6 +44,7 @@ class Router(RoutingSocket):
         self._mandatory = False
         self._handover = False
         self._probe = False
+        self._raw = False
         self._current_out: Pipe | None = None
         self._more_out = False
         self._drop_cause = ""
@@ -54,11 +56,15 @@ class Router(RoutingSocket):
         self._superseded: Pipe | None = None
 
     def xset(self, name: str, value: int | bytes) -> bool:
-        """ROUTER_MANDATORY (F91, F92), ROUTER_HANDOVER (F97), PROBE_ROUTER (F90), CONNECT_ROUTING_ID (F94)."""
+        """ROUTER_MANDATORY (F91, F92), ROUTER_HANDOVER (F97), ROUTER_RAW (F98), PROBE_ROUTER (F90)."""
         if name == "router_mandatory":
             self._mandatory = bool(value)
         elif name == "router_handover":
             self._handover = bool(value)
+        elif name == "router_raw":
+            self._raw = bool(value)
+            if value:
+                self.options.raw_socket = 1
         elif name == "probe_router":
             self._probe = bool(value)
         else:
@@ -96,6 +102,9 @@ class Router(RoutingSocket):
             self._fq.attach(pipe)
 
     def _identify(self, pipe: Pipe) -> bool:
+        if self.options.raw_socket:
+            self._name(pipe, self._generated_id())
+            return True
         msg = pipe.read()
         if msg is None:
             return False
@@ -132,6 +141,8 @@ class Router(RoutingSocket):
         """First frame: whom to. The others: to that peer, or dropped (F91, F92)."""
         if not self._more_out:
             return self._address(msg)
+        if self._raw:
+            return self._send_raw(msg)
         self._more_out = msg.more
         pipe = self._current_out
         if pipe is not None:
@@ -145,6 +156,18 @@ class Router(RoutingSocket):
             self._drop_cause = "disconnect_pipe"
         if not msg.more:
             self.observer.lost(self._drop_cause, msg, self._dropped_for)
+        return True
+
+    def _send_raw(self, msg: Msg) -> bool:
+        """Bytes for a plain connection, or none to close it (F98)."""
+        self._more_out = False
+        pipe, self._current_out = self._current_out, None
+        if pipe is None:
+            self.observer.lost(self._drop_cause, msg, self._dropped_for)
+        elif not msg.data:
+            pipe.terminate(False)
+        elif pipe.write(Msg(msg.data) if msg.more else msg):
+            pipe.flush()
         return True
 
     def _address(self, msg: Msg) -> bool:

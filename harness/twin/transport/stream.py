@@ -10,8 +10,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from harness.twin.byte_engines import engine_pair
 from harness.twin.connecter import Attempt, Connecter
-from harness.twin.engine import Engine, connect_engines
 from harness.twin.errors import EMTHREAD, TwinError
 from harness.twin.listener import Listener
 from harness.twin.transport.address import Target, bind_target, check_connect, check_path, connect_target
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.twin.context import Context
+    from harness.twin.engine import Engine
     from harness.twin.network import Network
     from harness.twin.socket_base import SocketBase
 
@@ -139,8 +140,4 @@ class Stream:
         mine, theirs = attempt.options, listener.options
         there = costs.flow(kernel, self._transport, mine.sndbuf, theirs.rcvbuf)
         back = costs.flow(kernel, self._transport, theirs.sndbuf, mine.rcvbuf)
-        calls = costs.streams[self._transport]
-        near = Engine(attempt.engine_io, calls, there, back)
-        far = Engine(listener.io, calls, back, there)
-        connect_engines(near, far)
-        return near, far
+        return engine_pair(attempt, listener, costs.streams[self._transport], (there, back))

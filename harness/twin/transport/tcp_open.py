@@ -9,13 +9,14 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.twin.engine import Engine, connect_engines
+from harness.twin.byte_engines import engine_pair
 from harness.twin.errors import TwinError
 from harness.twin.transport.tcp_remote import RemoteConnection
 
 if TYPE_CHECKING:
     from harness.twin.connecter import Attempt
     from harness.twin.context import Context
+    from harness.twin.engine import Engine
     from harness.twin.link import Link
     from harness.twin.listener import Listener
     from harness.twin.network import Host
@@ -103,10 +104,8 @@ class Opening:
         both = self._attempt.options, listener.options
         self._connection = made = RemoteConnection(self._kernel, link, ways, both, context.costs)
         calls = context.costs.streams["tcp"]
-        near = Engine(self._attempt.engine_io, calls, made.there, made.back)
-        far = Engine(listener.io, calls, made.back, made.there)
-        connect_engines(near, far)
-        self._engines = near, far
+        self._engines = engine_pair(self._attempt, listener, calls, (made.there, made.back))
+        far = self._engines[1]
         answered_ns = self._kernel.now_ns
 
         def established() -> bool:
