@@ -75,6 +75,9 @@ SEEDS ?= 10000
 swarm: $(READY)  ## Hold random topologies against the laws of the twin (SEEDS=10000, or SEED=123 to replay one)
 	@$(PY) -m tests.swarm $(if $(SEED),$(SEED),--seeds $(SEEDS)) $(ARGS)
 
+conformance: $(READY)  ## Play every conformance row in both worlds and write docs/conformance.md
+	@$(PY) -m tests.conformance.page
+
 docs: $(DOCS_READY)  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 

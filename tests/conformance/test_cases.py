@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-from pathlib import Path
-
 import pytest
 
 from harness.twin import NotSimulatedYet
 from tests.both.stage import LiveStage, SimStage, Stage
 
 from .cases import CASES, UNPLAYED, matches
-
-HERE = Path(__file__).parent
-AREAS = [
-    importlib.import_module(f"{__package__}.{path.stem}")
-    for path in sorted([*HERE.glob("cases_*.py"), *HERE.glob("rfc*.py")])
-]
+from .registry import AREAS
 
 CLAUSES = {
     "RFC28-REQ": 10,
