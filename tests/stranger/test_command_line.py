@@ -173,8 +173,10 @@ def test_json_is_one_document(folder: Path) -> None:
     assert status == 0
     document = json.loads(out)
     assert document["reason"] == "stuck"
-    assert document["programs"] == {"server.py": {"exit_status": None}, "client.py": {"exit_status": 0}}
-    assert document["ledger"] == {"delivered": 6, "lost": {}, "in_flight": 0, "unexplained": 0}
+    assert document["programs"]["server.py"] == {"exit_status": None, "ended_ns": None}
+    assert document["programs"]["client.py"]["exit_status"] == 0
+    assert 30e6 < document["programs"]["client.py"]["ended_ns"] < 40e6
+    assert document["ledger"] == {"delivered": 6, "lost": {}, "unwanted": 0, "in_flight": 0, "unexplained": 0}
     assert [entry["sent"] for entry in document["sockets"]] == [3, 3]
     assert "re: 0" in err
 

@@ -90,6 +90,7 @@ class Book(Observer):
         lines: all sockets, in the order in which they were made.
         losses: (cause, sender, receiver) -> messages; sockets by number, or :data:`NOWHERE`.
         delivered: (sender, receiver) -> messages.
+        unwanted: sender -> messages that it published while its subscribers had subscribed to others only.
         in_flight: (sender, receiver) -> messages; after :meth:`close`.
         unexplained: sender -> messages without a fate, which would be a bug of the twin.
         violations: laws of the twin that were broken, as sentences.
@@ -105,6 +106,7 @@ class Book(Observer):
         self.lines: list[Line] = []
         self.losses: dict[tuple[str, int, int], int] = {}
         self.delivered: dict[tuple[int, int], int] = {}
+        self.unwanted: dict[int, int] = {}
         self.in_flight: dict[tuple[int, int], int] = {}
         self.unexplained: dict[int, int] = {}
         self.violations: list[str] = []
@@ -200,14 +202,19 @@ class Book(Observer):
         self._settle(msg, entry, receiver, -1, "lost", cause)
 
     def published(self, socket: SocketBase, msg: Msg, matching: Collection[Pipe]) -> None:
-        """As many copies as pipes; without any, nobody has subscribed or nobody is there."""
+        """As many copies as pipes. Without any: nobody is there, has subscribed to anything, or to this."""
         entry = self._entries.get(msg)
         if entry is None:
             return
         if matching:
             entry.open = len(matching)
+        elif not socket.pipes:
+            self._lose("no_peer", msg, entry, NOWHERE)
+        elif not socket.topics_count():
+            self._lose("not_subscribed", msg, entry, NOWHERE)
         else:
-            self._lose("not_subscribed" if socket.pipes else "no_peer", msg, entry, NOWHERE)
+            self.unwanted[entry.sender] = self.unwanted.get(entry.sender, 0) + 1
+            self._settle(msg, entry, NOWHERE, -1, "unwanted", "")
 
     def violation(self, sentence: str) -> None:
         """A bug of the twin."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 REASONS: Final = {
     "no_peer": ("sent while nobody was connected", "send later, or wait until the peer has said that it is there"),
     "not_subscribed": (
-        "published before any subscription to it had come",
+        "published before any subscription had come",
         "publish once subscriptions have come (an XPUB sees them), or send subscribers a snapshot",
     ),
     "hwm_sender": ("the pipe to this receiver was full", "SNDHWM here, RCVHWM there; XPUB_NODROP waits instead"),
@@ -70,7 +70,9 @@ class Summary:
             "reason": self._ending.reason,
             "virtual_ns": self._ending.now_ns,
             "wall_ns": int(self._wall_s * 1e9),
-            "programs": {home.name: {"exit_status": home.exit_status} for home in self._homes},
+            "programs": {
+                home.name: {"exit_status": home.exit_status, "ended_ns": home.ended_ns} for home in self._homes
+            },
             "sockets": [
                 {
                     "program": self._homes[line.owner].name if 0 <= line.owner < len(self._homes) else None,
@@ -84,6 +86,7 @@ class Summary:
             "ledger": {
                 "delivered": sum(book.delivered.values()),
                 "lost": self._by_cause(),
+                "unwanted": sum(book.unwanted.values()),
                 "in_flight": sum(book.in_flight.values()),
                 "unexplained": sum(book.unexplained.values()),
             },
@@ -136,6 +139,8 @@ class Summary:
             happened, remedy = REASONS.get(cause, (cause, ""))
             to = f" -> {self._who(receiver)}" if receiver >= 0 else ""
             yield f"  lost {count}: {self._who(sender)}{to}: {happened} ({cause})" + (f". {remedy}" if remedy else "")
+        for sender, count in book.unwanted.items():
+            yield f"  nobody subscribes to {count} that {self._who(sender)} has published"
         for (sender, receiver), count in book.in_flight.items():
             to = f" -> {self._who(receiver)}" if receiver >= 0 else ", nobody has connected"
             yield f"  under way {count}: {self._who(sender)}{to}"

@@ -24,7 +24,7 @@ class TraceRows(Rows):
     receiver_socket         as above
     sent_ns, received_ns    virtual time; received_ns is null for what was not delivered
     size_bytes              all frames
-    fate                    ``delivered``, ``lost``, ``in_flight``
+    fate                    ``delivered``, ``lost``, ``in_flight``, ``unwanted`` (nobody subscribes to it)
     cause                   of a loss; else empty
     ======================= ========================================================================
     """

@@ -66,7 +66,7 @@ def wait_at(frame: types.FrameType | None, home: Home, process: Process | None, 
     own = next((one for one in frames if _of_program(one)), None)
     # What the program has called; a thread may have been started on a function of a library.
     called = frames[: frames.index(own)] if own is not None else [one for one in frames if _of_library(one)]
-    call = called[-1].f_code.co_qualname if called else ""
+    call = called[-1].f_code.co_qualname.replace("Time.", "time.") if called else ""
     thread, since_ns = "main thread", process.since_ns if process is not None else 0
     if process is not None and process is not home.processes[0]:
         thread = _thread_name(frames) or process.name

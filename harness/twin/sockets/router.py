@@ -172,7 +172,8 @@ class Router(RoutingSocket):
 
     def _address(self, msg: Msg) -> bool:
         if not msg.more:
-            return True  # an address without a message is ignored
+            self.observer.lost("unroutable", msg, None)  # an address without a message is ignored
+            return True
         self._more_out = True
         self._dropped_for = None
         pipe = self._out_pipes.get(msg.data)

@@ -43,7 +43,7 @@ class Home:
         tells_errors: whether the traceback of what it dies of is written to ``stderr``.
 
     Attributes:
-        exit_status: None while it runs.
+        exit_status, ended_ns: None while it runs.
         error: the exception that it died of, else None.
     """
 
@@ -85,6 +85,7 @@ class Home:
         self.processes: list[Process] = []
         self.modules = Modules(self)
         self.exit_status: int | None = None
+        self.ended_ns: int | None = None
         self.error: BaseException | None = None
         self._tells_errors = tells_errors
         self._on_end = on_end
@@ -177,6 +178,7 @@ class Home:
         No socket lingers, since nobody terminates the context of a program that has not done so itself.
         """
         self.exit_status = status
+        self.ended_ns = self.kernel.now_ns
         for process in self.processes:
             process.finished = True  # nothing of a daemon thread runs again, its ``finally`` blocks neither
         self.twin.vanish(self.index)
