@@ -28,6 +28,15 @@ _DURATIONS = {
     "h": 3600 * NS_PER_S,
 }
 _SIZES = {"B": 1, "kB": 1000, "KiB": KIB, "MB": 1_000_000, "MiB": MIB, "GB": 10**9, "GiB": 1024 * MIB}
+_BANDWIDTHS = {
+    "bit/s": Fraction(1, 8),
+    "kbit/s": Fraction(125),
+    "Mbit/s": Fraction(125_000),
+    "Gbit/s": Fraction(125_000_000),
+    "B/s": Fraction(1),
+    "kB/s": Fraction(1000),
+    "MB/s": Fraction(10**6),
+}
 _RATES = {"/s": Fraction(1), "k/s": Fraction(1000), "M/s": Fraction(10**6), "/min": Fraction(1, 60)}
 
 # Thirty digits hold every quantity that makes sense, and keep a number of a million digits from
@@ -62,6 +71,14 @@ def parse_size_bytes(text: object) -> int:
 def parse_rate_per_s(text: object) -> float:
     """``"500/s"``, ``"2k/s"``, ``"1.5M/s"`` a second. Raises ValueError."""
     return float(_parse(text, _RATES, "rate", '"500/s" or "2k/s"'))
+
+
+def parse_bandwidth_bytes_per_s(text: object) -> int:
+    """``"100Mbit/s"``, ``"64kbit/s"``, ``"2MB/s"`` in bytes a second, more than nothing. Raises ValueError."""
+    value = _parse(text, _BANDWIDTHS, "bandwidth", '"100Mbit/s" or "2MB/s"')
+    if value < 1:
+        raise ValueError("is less than a byte a second")
+    return int(value)
 
 
 def _parse(text: object, units: Mapping[str, int] | Mapping[str, Fraction], what: str, examples: str) -> Fraction:

@@ -45,8 +45,18 @@ def test_rates(text: str, expected: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [("8bit/s", 1), ("64kbit/s", 8000), ("100Mbit/s", 12_500_000), ("1Gbit/s", 125_000_000), ("1.5kB/s", 1500)],
+)
+def test_bandwidths(text: str, expected: int) -> None:
+    assert units.parse_bandwidth_bytes_per_s(text) == expected
+
+
+@pytest.mark.parametrize(
     ("parse", "text", "words"),
     [
+        (units.parse_bandwidth_bytes_per_s, "10Mbit", ["'Mbit'", '"100Mbit/s"']),
+        (units.parse_bandwidth_bytes_per_s, "1bit/s", ["less than a byte a second"]),
         (units.parse_duration_ns, "10", ["no unit", '"10ms"']),
         (units.parse_duration_ns, 10, ["text with its unit", '"250us"']),
         (units.parse_duration_ns, True, ["text with its unit"]),

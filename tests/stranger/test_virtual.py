@@ -375,5 +375,5 @@ def test_what_is_harmless_may_be_there(tmp_path: Path) -> None:
         """,
         tmp_path,
     )
-    assert ran.lines == ["localhost True -1 False", "True", "caught 15"], ran.err
+    assert ran.lines == ["main True -1 False", "True", "caught 15"], ran.err
     assert ran.status == 0

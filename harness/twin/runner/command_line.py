@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NoReturn
 
+from harness.problems import ConfigError
 from harness.twin.profile import load
+from harness.twin.runner.net import Net
+from harness.twin.runner.net_file import NetFile, read_net_file
 from harness.twin.runner.play import Program
 from harness.units import parse_duration_ns
 
@@ -60,6 +63,7 @@ class Order:
     json: bool
     times: bool
     quiet: bool
+    net: Net
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,7 +87,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar='"NAME: SCRIPT ARGUMENTS"',
         help="one more program; the way for arguments that contain --",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="all chance is drawn from it (0)")
+    parser.add_argument(
+        "--topology", type=Path, metavar="FILE", help="hosts, links and programs on them, see docs/how-to"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="all chance is drawn from it (0)")
     parser.add_argument("--until", metavar="TIME", help='end at that virtual time, such as "90s" (60s)')
     parser.add_argument("--wall-limit", default="60s", metavar="TIME", help="end after that real time (60s)")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write a Parquet file, a row a message and receiver")
@@ -99,7 +106,9 @@ def read_command_line(words: list[str]) -> Order:
     parser = _parser()
     head, rest = _split(words, parser)
     options = parser.parse_args(head)
-    programs = [_named_program(text) for text in options.program]
+    said = _net_file(options.topology) if options.topology else NetFile(Net(), (), None, None)
+    programs = list(said.programs)
+    programs += [_named_program(text) for text in options.program]
     programs += [_program(group) for group in _groups(rest)]
     if not programs:
         raise UsageError("no script was given; --help shows how it is done")
@@ -107,15 +116,16 @@ def read_command_line(words: list[str]) -> Order:
         _check_profile(options.profile)
     return Order(
         programs=tuple(_distinct(programs)),
-        seed=options.seed,
+        seed=next(seed for seed in (options.seed, said.seed, 0) if seed is not None),
         profile=options.profile,
-        until_ns=UNTIL_NS if options.until is None else _duration("--until", options.until),
-        asked=options.until is not None,
+        until_ns=said.until_ns or UNTIL_NS if options.until is None else _duration("--until", options.until),
+        asked=options.until is not None or said.until_ns is not None,
         wall_limit_ns=_duration("--wall-limit", options.wall_limit),
         trace=options.trace,
         json=options.json,
         times=options.times,
         quiet=options.quiet,
+        net=said.net,
     )
 
 
@@ -127,6 +137,13 @@ def _split(words: list[str], parser: argparse.ArgumentParser) -> tuple[list[str]
         at += 1 if words[at] in flags or "=" in words[at] else 2
     rest = words[at:]
     return words[:at], rest[1:] if rest[:1] == ["--"] else rest
+
+
+def _net_file(path: Path) -> NetFile:
+    try:
+        return read_net_file(path)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
 
 
 def _groups(words: list[str]) -> list[list[str]]:

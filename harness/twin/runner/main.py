@@ -16,6 +16,7 @@ from harness.twin.runner.trace_file import TraceRows
 if TYPE_CHECKING:
     from harness.twin.runner.play import Ending
 
+LAW_BROKEN: Final = 1
 USAGE: Final = 2
 INCONCLUSIVE: Final = 3
 INTERRUPTED: Final = 130
@@ -42,7 +43,13 @@ def _check_trace(order: Order) -> None:
 def _run(order: Order) -> int:
     rows = TraceRows() if order.trace is not None else None
     outputs, prefixed = _outputs(order)
-    play = Play(list(order.programs), seed=order.seed, profile=order.profile, rows=rows, outputs=outputs)
+    try:
+        play = Play(
+            list(order.programs), seed=order.seed, profile=order.profile, net=order.net, rows=rows, outputs=outputs
+        )
+    except ValueError as error:
+        print(error, file=sys.stderr)  # two hosts with one address, for one
+        return USAGE
     for stream in prefixed:
         stream.watch(play.twin)
     begun = perf_counter()
@@ -82,10 +89,13 @@ def _outputs(order: Order) -> tuple[list[tuple[TextIO, TextIO]], list[Prefixed]]
 
 def exit_status(play: Play, ending: Ending, order: Order) -> int:
     """What the run as a whole has come to."""
-    statuses = [home.exit_status for home in play.homes]
+    # Whoever was killed as the topology file says has not failed.
+    statuses = [0 if home.killed else home.exit_status for home in play.homes]
     if ending.reason == "interrupted":
         return INTERRUPTED
-    if ending.reason == "wall" or play.book.violations or play.book.unexplained:
+    if play.book.violations or play.book.unexplained:
+        return LAW_BROKEN
+    if ending.reason == "wall":
         return INCONCLUSIVE
     failed = next((status for status in statuses if status), 0)
     # Of several programs some are there to serve: the run is over when the others have done their work.

@@ -15,7 +15,9 @@ from typing import Any, Final, TextIO
 
 from harness.twin import Twin
 from harness.twin.kernel import InterruptedSimulation, Process
+from harness.twin.network import MAIN_HOST
 from harness.twin.runner.book import Book, Rows
+from harness.twin.runner.net import Net, build
 from harness.twin.runner.waits import Wait, wait_at, waits_of
 from harness.twin.virtual.home import Home
 
@@ -36,13 +38,15 @@ class Program:
         name: for people; different for each program of a world.
         host: the simulated host that it runs on.
         start_ns: when it is started.
+        kill_ns: when it is taken away as by SIGKILL; None is never.
     """
 
     script: Path
     arguments: tuple[str, ...] = ()
     name: str = ""
-    host: str = "localhost"
+    host: str = MAIN_HOST
     start_ns: int = 0
+    kill_ns: int | None = None
 
 
 @dataclass(slots=True)
@@ -87,6 +91,7 @@ class Play:
         programs: what shall run.
         seed: all chance comes from it.
         profile: what things cost, None for the shipped default.
+        net: hosts, links and what happens to them.
         rows: is told of each message and receiver.
         outputs: where each program writes, (stdout, stderr); None is the process's own.
     """
@@ -97,12 +102,14 @@ class Play:
         *,
         seed: int = 0,
         profile: str | None = None,
+        net: Net | None = None,
         rows: Rows | None = None,
         outputs: list[tuple[TextIO, TextIO]] | None = None,
     ) -> None:
         self.book = Book(rows)
         self.twin = Twin(profile=profile, seed=seed, observer=self.book)
         self.book.watch(self.twin)
+        build(net or Net(), self.twin)
         self.homes: list[Home] = []
         for index, program in enumerate(programs):
             stdout, stderr = outputs[index] if outputs else (None, None)
@@ -118,7 +125,9 @@ class Play:
                 stderr=stderr,
                 on_end=self._somebody_has_gone,
             )
-            home.start(program.start_ns + _lag_ns(seed, index))
+            home.start(program.start_ns or _lag_ns(seed, index))
+            if program.kill_ns is not None:
+                self.twin.at(program.kill_ns, home.kill)
             self.homes.append(home)
 
     def _somebody_has_gone(self) -> None:

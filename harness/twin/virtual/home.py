@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import greenlet
 
 from harness.twin.kernel import InterruptedSimulation, Process, SimulatedExit
+from harness.twin.network import MAIN_HOST
 from harness.twin.virtual.chance import RandomBytes
 from harness.twin.virtual.clock import Clock
 from harness.twin.virtual.endings import ExitedAtOnce
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from harness.twin import Twin
 
 _FIRST_PID: Final = 1000
+
+KILLED: Final = 137
+"""The exit status after SIGKILL, as a shell shows it."""
 
 TEARDOWN_NS: Final = 7_000_000
 """From the last line of a program until its process is gone, as measured for Python 3.11 with pyzmq."""
@@ -36,7 +40,7 @@ class Home:
         arguments: what follows the file's name on its command line.
         name: for people; None is the file's name.
         index: distinguishes the programs of one world.
-        host: name of the simulated host.
+        host: name of the simulated host, which must be there.
         seed: all chance in the program is drawn from it and its index.
         stdout, stderr: where its output goes; None is that of the process.
         on_end: is called when it has ended.
@@ -44,6 +48,7 @@ class Home:
 
     Attributes:
         exit_status, ended_ns: None while it runs.
+        killed: whether it was taken away from outside.
         error: the exception that it died of, else None.
     """
 
@@ -59,7 +64,7 @@ class Home:
         *,
         name: str | None = None,
         index: int = 0,
-        host: str = "localhost",
+        host: str = MAIN_HOST,
         seed: int = 0,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
@@ -77,6 +82,8 @@ class Home:
         self.index = index
         self.pid = _FIRST_PID + index
         self.host = host
+        self._machine = twin.network.known(host)
+        self.killed = False
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self.random_bytes = RandomBytes(seed, f"program/{index}")
@@ -113,6 +120,7 @@ class Home:
         process = self.kernel.spawn(function, name=name, delay_ns=delay_ns)
         process.instances = self._instances
         process.program = self
+        process.host = self._machine
         self.processes.append(process)
         return process
 
@@ -171,6 +179,16 @@ class Home:
             return code & 0xFF
         print(code, file=self.modules.load("sys").stderr)
         return 1
+
+    def resolve(self, name: str) -> str | None:
+        """The address that this host's programs get for a name."""
+        return self.twin.network.resolve(name, self._machine)
+
+    def kill(self) -> None:
+        """SIGKILL; does nothing to a program that has ended."""
+        if self.exit_status is None:
+            self.killed = True
+            self.end_at_once(KILLED)
 
     def end_at_once(self, status: int) -> None:
         """The operating system takes the process away: its threads simply stop, its sockets are gone.

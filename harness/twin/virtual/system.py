@@ -177,7 +177,7 @@ def socket_module(modules: Modules) -> types.ModuleType:
         SocketType=module.socket,
         gethostname=lambda: host,
         getfqdn=lambda name="": name or host,
-        gethostbyname=lambda name: "127.0.0.1" if name in ("", host, "localhost") else name,
+        gethostbyname=lambda name: modules.home.resolve(name) or name,
     )
     return module
 
