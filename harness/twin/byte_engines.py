@@ -141,6 +141,10 @@ class WireEngine(ByteEngine):
             elif not self._process_msg(msg):
                 return self._session is None
 
+    def _mechanism_ready(self) -> None:
+        super()._mechanism_ready()
+        self._wire_bytes = self._size  # a dialect may have shorter frames than the mechanism thinks
+
     # -- peers older than ZMTP 3 -----------------------------------------------------------------
 
     def _command(self, msg: Msg) -> None:

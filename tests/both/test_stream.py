@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.watch import Watch
+
 from .stage import Stage, text
 
 pytestmark = pytest.mark.timeout(60)
@@ -238,3 +240,67 @@ def piece_by_piece(stage: Stage) -> Any:
 def test_bytes_may_come_one_by_one(stage: Stage) -> None:
     """Frames are put together, however they were cut."""
     assert stage.play(piece_by_piece) == [300, ["a", "b"]]
+
+
+def many_topics_to_an_old_peer(stage: Stage) -> list[Any]:
+    zmq = stage.zmq
+    sub = stage.socket(zmq.SUB)
+    for number in range(50):
+        sub.subscribe(b"topic %02d" % number)
+    peer = Hand(stage, stage.bind(sub))
+    peer.say(greeting(0) + b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03PUB")
+    stage.settle()
+    heard = peer.hear()[64 + 27 :]
+    return [heard == b"".join(b"\0\x09\x01topic %02d" % number for number in range(50)), len(heard)]
+
+
+def test_many_frames_in_a_read(stage: Stage) -> None:
+    """Each has its own place in the stream of bytes."""
+    assert stage.play(many_topics_to_an_old_peer) == [True, 550]
+
+
+def monitored(stage: Stage) -> list[list[str]]:
+    zmq = stage.zmq
+    server = stage.socket(zmq.STREAM)
+    client = stage.socket(zmq.STREAM, RECONNECT_IVL=60_000)
+    watches = [Watch(stage, socket) for socket in (server, client)]
+    endpoint = stage.bind(server)
+    client.connect(endpoint)
+    stage.settle()
+    name, _ = server.recv_multipart()
+    server.send_multipart([name, b""])
+    stage.settle()
+    return [watch.names(0.3) for watch in watches]
+
+
+def test_what_a_monitor_says_of_plain_connections(stage: Stage) -> None:
+    """There is no handshake that could succeed, so a connection that is lost is one whose handshake has failed."""
+    assert stage.play(monitored) == [
+        ["LISTENING", "ACCEPTED"],
+        ["CONNECT_DELAYED", "CONNECTED", "HANDSHAKE_FAILED_NO_DETAIL", "DISCONNECTED", "CONNECT_RETRIED"],
+    ]
+
+
+def comes_back(stage: Stage) -> list[Any]:
+    zmq = stage.zmq
+    client = stage.socket(zmq.STREAM, RECONNECT_IVL=50)
+    server = stage.socket(zmq.STREAM)
+    client.connect(stage.bind(server))
+    stage.settle()
+    names = [client.recv_multipart()[0]]
+    at_server = server.recv_multipart()[0]
+    server.send_multipart([at_server, b""])
+    stage.settle(0.5)
+    seen = []
+    for _ in range(2):
+        name, data = client.recv_multipart()
+        names.append(name)
+        seen.append(text(data))
+    client.send_multipart([names[0], b"again"])
+    other, notice = server.recv_multipart()
+    return [seen, len(set(names)), other != at_server, text(notice), text(server.recv_multipart()[1])]
+
+
+def test_a_connecting_stream_comes_back_under_its_name(stage: Stage) -> None:
+    """Its pipe outlives the connection: both are told; to the other side it is somebody new (F94, F137)."""
+    assert stage.play(comes_back) == [["", ""], 1, True, "", "again"]
