@@ -32,6 +32,7 @@ from harness.twin.costs import Costs
 from harness.twin.descriptors import Descriptors
 from harness.twin.front_end import front_end
 from harness.twin.kernel import InterruptedSimulation, Kernel, NotInSimulationError, Process, SimulatedExit
+from harness.twin.keys import KeySequence
 from harness.twin.link import Link
 from harness.twin.msg import DATA, Msg
 from harness.twin.network import Host, Network
@@ -76,6 +77,8 @@ class Twin:
         self.observer = observer or Observer()
         self.network = Network(self.kernel, seed)
         self.descriptors = Descriptors()
+        self.keys = KeySequence(seed, "key pairs")
+        self.session_keys = KeySequence(seed, "short-term keys")
         self._contexts: list[Context] = []
         self.owner_of: Callable[[Process], int] = _program_of
         """Asked once a socket, by the process that makes it; kept as ``socket.owner``."""

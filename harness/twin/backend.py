@@ -7,13 +7,15 @@ simulated processes only; there every call takes virtual time.
 
 from __future__ import annotations
 
+import errno
 from typing import Final
 
 from harness.twin.context_face import Context
 from harness.twin.devices import monitored_queue, proxy, proxy_steerable
-from harness.twin.face import strerror, zmq_errno
+from harness.twin.face import raise_errno, strerror, zmq_errno
 from harness.twin.frame import Frame
-from harness.twin.options import NotSimulatedYet
+from harness.twin.kernel import current_process
+from harness.twin.keys import Z85_CHARS, public_of, z85_decode, z85_encode
 from harness.twin.polling import zmq_poll
 from harness.twin.socket_face import Socket
 
@@ -49,14 +51,21 @@ def zmq_version_info() -> tuple[int, int, int]:
 
 def has(capability: str) -> bool:
     """Whether the simulated library has a capability."""
-    return capability == "ipc"
+    return capability in ("ipc", "curve")
 
 
 def curve_keypair() -> tuple[bytes, bytes]:
-    """Not simulated yet."""
-    raise NotSimulatedYet("CURVE")
+    """zmq_curve_keypair: a new public and secret key, the same ones in every run with the same seed."""
+    secret = current_process().kernel.world.keys.secret()
+    return z85_encode(public_of(secret)), z85_encode(secret)
 
 
 def curve_public(secret_key: bytes | str) -> bytes:
-    """Not simulated yet."""
-    raise NotSimulatedYet("CURVE")
+    """zmq_curve_public: the public key of a secret one. Raises ValueError, ZMQError (EINVAL)."""
+    text = secret_key.encode() if isinstance(secret_key, str) else secret_key
+    if len(text) != Z85_CHARS:
+        raise ValueError("secret key must be a 40 byte z85 encoded string")
+    secret = z85_decode(text)
+    if secret is None:
+        raise_errno(errno.EINVAL)
+    return z85_encode(public_of(secret))

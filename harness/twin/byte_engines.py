@@ -11,8 +11,9 @@ import errno
 from typing import TYPE_CHECKING
 
 from harness.twin.engine import Engine, connect_engines
+from harness.twin.errors import ProtocolError
 from harness.twin.msg import GREETING, ROUTING_ID, SUBSCRIBE, Msg
-from harness.twin.session import ProtocolError
+from harness.twin.security import NULL
 from harness.twin.wire import V1, V2, V3_1, Reader, render
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class RawEngine(ByteEngine):
         self._io.load += 1
         self._next_msg = session.pull_msg
         session.engine_ready(self._remote)
+        session.properties = {"Peer-Address": session.peer_address, "__fd": str(session.fd)}
         if session.options.raw_notify:
             session.push_msg(Msg(b""))
             session.flush()
@@ -158,6 +160,10 @@ class WireEngine(ByteEngine):
         """No mechanism: identities go both ways as messages, and that is all (F184)."""
         session = self._session
         assert session is not None
+        security = session.options.security
+        if security.mechanism != NULL or security.zap_domain:
+            self._failed(protocol=True)  # such a peer has no credentials
+            return
         self._ready = True
         self._handshake = None
         self._handshake_over()

@@ -14,11 +14,11 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from harness.twin.errors import ProtocolError
 from harness.twin.handshake import Handshake
 from harness.twin.heartbeat import PING, Heartbeat
-from harness.twin.msg import GREETING, ROUTING_ID, Msg
+from harness.twin.msg import CREDENTIAL, GREETING, ROUTING_ID, Msg
 from harness.twin.outlet import BATCH_BYTES, Outlet
-from harness.twin.session import ProtocolError
 
 if TYPE_CHECKING:
     from harness.twin.costs import StreamCosts
@@ -283,6 +283,19 @@ class Engine(Outlet):
             self._process_msg = self._push_alive
         return heartbeat
 
+    def zap_answered(self) -> None:
+        """The authentication handler has answered: the handshake may go on, or not."""
+        handshake = self._handshake
+        if self._session is None or handshake is None or handshake.mechanism is None:
+            return
+        try:
+            handshake.mechanism.zap_answered()
+        except ProtocolError:
+            self._failed(protocol=True)
+            return
+        if self._output_stopped:
+            self.restart_output()
+
     def _mechanism_ready(self) -> None:
         session = self._session
         assert session is not None
@@ -300,7 +313,12 @@ class Engine(Outlet):
         if session.socket.receives_routing_id:
             session.push_msg(Msg(mechanism.routing_id, kind=ROUTING_ID))
             session.flush()
-        self._wire_bytes = mechanism.wire_bytes
+        if mechanism.user_id:
+            # It takes a place in the pipe that no reader frees (F25).
+            session.push_msg(Msg(mechanism.user_id, kind=CREDENTIAL))
+        if mechanism.wire_bytes is not None:
+            self._wire_bytes = mechanism.wire_bytes
+        session.properties = mechanism.all_properties()
         session.event("handshake_succeeded")
 
 

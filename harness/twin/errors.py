@@ -31,3 +31,7 @@ class AbortError(RuntimeError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"libzmq would end the process here (assertion failed): {why}")
+
+
+class ProtocolError(Exception):
+    """The peer broke the rules of ZMTP or of its socket type: the connection is closed for good (F133)."""

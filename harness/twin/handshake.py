@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from harness.twin.errors import ProtocolError
 from harness.twin.mechanism import FAILED, HANDSHAKING, MECHANISM_MISMATCH, READY, Mechanism
+from harness.twin.mechanism_curve import CurveClient, CurveServer
 from harness.twin.mechanism_null import Null
+from harness.twin.mechanism_plain import PlainClient, PlainServer
 from harness.twin.msg import COMMAND, GREETING, Msg
-from harness.twin.session import ProtocolError
+from harness.twin.security import CURVE, NAMES, NULL, PLAIN
 
 if TYPE_CHECKING:
     from harness.twin.session import Session
 
 _PIECES: Final = 3
 _MECHANISM_BYTES: Final = 20
+
+
+_MECHANISMS: Final[dict[int, tuple[type[Mechanism], type[Mechanism]]]] = {
+    NULL: (Null, Null),
+    PLAIN: (PlainClient, PlainServer),
+    CURVE: (CurveClient, CurveServer),
+}
+"""The client's side and the server's."""
 
 
 class Handshake:
@@ -72,8 +83,9 @@ class Handshake:
             self._session.event("handshake_failed_protocol", MECHANISM_MISMATCH)
             raise ProtocolError
         else:
-            self.mechanism = Null(self._session)
+            security = self._session.options.security
+            self.mechanism = _MECHANISMS[security.mechanism][security.as_server](self._session)
 
 
-def _name(_session: Session) -> bytes:
-    return b"NULL".ljust(_MECHANISM_BYTES, b"\0")
+def _name(session: Session) -> bytes:
+    return NAMES[session.options.security.mechanism].ljust(_MECHANISM_BYTES, b"\0")

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from harness.twin.errors import ProtocolError
 from harness.twin.msg import Msg
-from harness.twin.session import ProtocolError
 
 if TYPE_CHECKING:
     from harness.twin.session import Session
@@ -34,6 +34,9 @@ MALFORMED_WELCOME: Final = 0x10000017
 INVALID_METADATA: Final = 0x10000018
 CRYPTOGRAPHIC: Final = 0x11000001
 MECHANISM_MISMATCH: Final = 0x11000002
+
+READY_NAME: Final = b"\5READY"
+ERROR_NAME: Final = b"\5ERROR"
 
 SOCKET_TYPE: Final = "Socket-Type"
 IDENTITY: Final = "Identity"
@@ -76,24 +79,33 @@ def decode_properties(data: bytes) -> list[tuple[str, bytes]] | None:
     return properties if at == end else None
 
 
+def error_command(status: bytes) -> bytes:
+    """ERROR with a status of the ZAP handler."""
+    return ERROR_NAME + bytes([len(status)]) + status
+
+
 class Mechanism:
     """One end's part in the exchange; a mechanism is a subclass.
 
     Attributes:
         state: HANDSHAKING, READY or FAILED.
         routing_id: the identity that the peer has told.
-        properties: what the peer has told of itself.
-        wire_bytes: bytes that a frame takes on the wire once the handshake is done (F180).
+        properties, zap_properties: what the peer has told of itself, and the ZAP handler of it.
+        user_id: whom the ZAP handler takes the peer for.
+        wire_bytes: bytes that a frame takes on the wire once the handshake is done, where that is more than
+            the frame itself (F180).
     """
 
-    __slots__ = ("properties", "routing_id", "session", "state", "wire_bytes")
+    __slots__ = ("properties", "routing_id", "session", "state", "user_id", "wire_bytes", "zap_properties")
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.state = HANDSHAKING
         self.routing_id = b""
         self.properties: dict[str, bytes] = {}
-        self.wire_bytes: Callable[[Msg], int] = Msg.wire_bytes
+        self.zap_properties: dict[str, bytes] = {}
+        self.user_id = b""
+        self.wire_bytes: Callable[[Msg], int] | None = None
 
     # -- what a mechanism defines ----------------------------------------------------------------
 
@@ -104,6 +116,9 @@ class Mechanism:
     def process_command(self, body: bytes) -> None:
         """The peer's command. Raises ProtocolError when the connection has to be given up."""
         raise NotImplementedError
+
+    def zap_answered(self) -> None:
+        """There is something in the pipe from the ZAP handler. Raises ProtocolError."""
 
     # -- shared ----------------------------------------------------------------------------------
 
@@ -119,7 +134,13 @@ class Mechanism:
         told = encode_property(SOCKET_TYPE, kind.encode())
         if kind in _WITH_IDENTITY:
             told += encode_property(IDENTITY, session.options.routing_id)
-        return told
+        return told + b"".join(encode_property(*told_too) for told_too in session.options.security.metadata)
+
+    def all_properties(self) -> dict[str, str]:
+        """What frames tell of the connection; where two say something, the first one counts."""
+        own = {"Peer-Address": self.session.peer_address, "__fd": str(self.session.fd)}
+        told = {**self.properties, **self.zap_properties}
+        return {**{name: value.decode("utf-8", "replace") for name, value in told.items()}, **own}
 
     def take_properties(self, data: bytes) -> bool:
         """What the peer tells of itself; False when it is malformed or of a type that does not fit."""
@@ -134,7 +155,12 @@ class Mechanism:
             self.properties.setdefault(name, value)
         return True
 
-    def take_reason(self, reason: bytes) -> None:
-        """The peer's ERROR: a status of its ZAP handler is an authentication failure."""
-        if len(reason) == 3 and reason[:1] in b"345" and reason[1:] == b"00":
+    def take_error(self, body: bytes) -> None:
+        """The peer's ERROR: a status of its ZAP handler is an authentication failure. Raises ProtocolError."""
+        size = body[len(ERROR_NAME) : len(ERROR_NAME) + 1]
+        reason = body[len(ERROR_NAME) + 1 :]
+        if not size or size[0] > len(reason):
+            self.fail(MALFORMED_ERROR)
+        reason = reason[: size[0]]
+        if reason in (b"300", b"400", b"500"):
             self.session.event("handshake_failed_auth", int(reason))

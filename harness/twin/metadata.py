@@ -11,9 +11,6 @@ from harness.twin.session import Session
 if TYPE_CHECKING:
     from harness.twin.socket_base import SocketBase
 
-_TELLS_ITS_ID: Final = ("REQ", "DEALER", "ROUTER")
-"""Whose READY command has a property Identity."""
-
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -21,10 +18,4 @@ def last_properties(socket: SocketBase) -> Mapping[str, str]:
     """Properties of the frame that the application was given last; none over inproc, which has no connection."""
     pipe = socket.last_pipe()
     session = pipe.peer.owner if pipe is not None else None
-    if not isinstance(session, Session) or session.remote is None:
-        return _NONE
-    far = session.remote
-    found = {"Socket-Type": far.type_name, "Peer-Address": "127.0.0.1"}
-    if far.type_name in _TELLS_ITS_ID:
-        found["Identity"] = far.routing_id.decode("utf-8", "replace")
-    return found
+    return session.properties if isinstance(session, Session) else _NONE

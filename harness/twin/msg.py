@@ -11,9 +11,11 @@ SUBSCRIBE: Final = 3
 CANCEL: Final = 4
 TOPIC: Final = 5
 """A (un)subscription that an XSUB's user sends as an ordinary message: 1 or 0, then the prefix."""
+CREDENTIAL: Final = 6
+"""Whom the authentication handler takes the peer for; readers pass over it (F25)."""
 # The engine keeps these to itself; they are the last.
-GREETING: Final = 6
-COMMAND: Final = 7
+GREETING: Final = 7
+COMMAND: Final = 8
 
 
 class Msg:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
-from harness.twin.msg import DATA, DELIMITER, ROUTING_ID, Msg, delimiter
+from harness.twin.msg import CREDENTIAL, DATA, DELIMITER, ROUTING_ID, Msg, delimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,6 +137,9 @@ class Pipe:
             queue.awake = False
             self.in_active = False
             return False
+        if queue[0].kind == CREDENTIAL:
+            queue.popleft()
+            return self.check_read()
         if queue[0].kind == DELIMITER:
             queue.popleft()
             self._process_delimiter()
@@ -154,9 +157,12 @@ class Pipe:
             return None
         msg = queue.popleft()
         kind = msg.kind
-        if kind == DELIMITER:
-            self._process_delimiter()
-            return None
+        if kind:
+            if kind == DELIMITER:
+                self._process_delimiter()
+                return None
+            if kind == CREDENTIAL:
+                return self.read()
         if not msg.more and kind != ROUTING_ID:
             self.read_count += 1
         if self.lwm and self.read_count % self.lwm == 0:

@@ -6,12 +6,13 @@ comes with a connection and goes with it (F137, F138).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.twin.conflate import connection_pipes
 from harness.twin.msg import DATA, Msg
 from harness.twin.pipe import Pipe
+from harness.twin.zap import ZapPipe
 
 if TYPE_CHECKING:
     from harness.twin.connecter import Connecter
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from harness.twin.timers import Timer
 
 
-class ProtocolError(Exception):
-    """The peer broke the rules of its socket type: the connection is closed for good (F133)."""
-
-
 class Session:
     """One connection's other half.
 
@@ -37,6 +34,9 @@ class Session:
         connecter: starts another attempt after a break; None on the binding side.
         listener: whoever accepted it; None on the connecting side.
         where, fd: address and descriptor of its connection, as the monitor shows them.
+        properties: what frames tell of it: address and descriptor, what the authentication handler says, what
+            the peer says of itself.
+        zap: the way to the authentication handler.
         closing: it was told to end and waits for its pipe.
         ended: it is gone.
     """
@@ -55,10 +55,12 @@ class Session:
         "observer",
         "options",
         "pipe",
+        "properties",
         "remote",
         "routing_id",
         "socket",
         "where",
+        "zap",
     )
 
     def __init__(
@@ -81,6 +83,8 @@ class Session:
         self.closing = False
         self.where = ""
         self.fd = -1
+        self.properties: Mapping[str, str] = {}
+        self.zap = ZapPipe(self)
         self._connecter = connecter
         self._listener = listener
         self._incomplete_in = False
@@ -127,9 +131,19 @@ class Session:
         if self.closing:
             self._finish()
 
+    def zap_ended(self) -> None:
+        """The pipe to the authentication handler is dead."""
+        if self.closing:
+            self._finish()
+
     def opened(self, where: str, fd: int) -> None:
         """There is a new connection: the address and the descriptor that its events show."""
         self.where, self.fd = where, fd
+
+    @property
+    def peer_address(self) -> str:
+        """Where the peer is; of a peer on the same host, who it is."""
+        return "localhost:0:0:1" if self.where.startswith("ipc:") else "127.0.0.1"
 
     def event(self, name: str, value: int = 0) -> None:
         """Something happened to this connection."""
@@ -197,6 +211,7 @@ class Session:
         elif self.closing:
             if self.pipe is not None:
                 self.pipe.terminate(False)
+            self.zap.close()
         else:
             self.terminate()
         if self.pipe is not None:
@@ -253,6 +268,7 @@ class Session:
         if self.ended or self.closing:
             return
         self.closing = True
+        self.zap.close()
         pipe = self.pipe
         if pipe is None:
             self._finish()
@@ -276,7 +292,7 @@ class Session:
             self.io.timers.cancel(timer)
 
     def _finish(self) -> None:
-        if self.ended or self.pipe is not None or self._leaving:
+        if self.ended or self.pipe is not None or self._leaving or self.zap.pipe is not None:
             return
         self.ended = True
         if self.engine is not None:

@@ -72,11 +72,11 @@ class SocketBase(Commands):
         """Whoever uses the twin may say whose socket this is, see ``Twin.owner_of``."""
         self._last_check_ns = -NEVER_NS
         self._ticks = 0
-        self.rcvmore = False
-        self.last_endpoint = b""
+        self.rcvmore: bool = False
+        self.last_endpoint: bytes = b""
         self.endpoints = Endpoints(self)
         self.monitor: Monitor | None = None
-        self.fd = context.descriptors.take(self)
+        self.fd: int = context.descriptors.take(self)
 
     # -- what a socket type defines --------------------------------------------------------------
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import errno
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from harness.twin.errors import TwinError
-from harness.twin.options import BY_NUMBER, NotSimulatedYet
+from harness.twin.options import BY_NUMBER, NotSimulatedYet, Option
+from harness.twin.security import DEFAULT, changed, value_of
+from harness.twin.security import OPTIONS as SECURITY
 
 if TYPE_CHECKING:
     from harness.twin.socket_base import SocketBase
@@ -59,6 +62,7 @@ class Options:
         "reconnect_ivl_max",
         "reconnect_stop",
         "routing_id",
+        "security",
         "sndbuf",
         "sndhwm",
         "sndtimeo",
@@ -93,6 +97,7 @@ class Options:
         self.immediate = 0
         self.affinity = 0
         self.routing_id = b""
+        self.security = DEFAULT
         self.ipv6 = 0
         self.tcp_keepalive = self.tcp_keepalive_cnt = self.tcp_keepalive_idle = self.tcp_keepalive_intvl = -1
         self.tcp_maxrt = 0
@@ -114,12 +119,7 @@ class Options:
 def set_option(socket: SocketBase, number: int, value: int | bytes) -> None:
     """setsockopt. Raises TwinError (EINVAL), NotSimulatedYet."""
     socket.check_open()
-    option = BY_NUMBER.get(number)
-    if option is None or not option.write:
-        raise TwinError(errno.EINVAL)
-    error = option.check(value)
-    if error:
-        raise TwinError(error)
+    option = _checked(number, value)
     if option.status == "later":
         if value != option.default:
             raise NotSimulatedYet(f"socket option {option.name}")
@@ -127,7 +127,9 @@ def set_option(socket: SocketBase, number: int, value: int | bytes) -> None:
     name = option.name.lower()
     if socket.xset(name, value):
         return
-    if name in ("sndhwm", "rcvhwm"):
+    if name in SECURITY:
+        socket.options.security = changed(socket.options.security, name, value)
+    elif name in ("sndhwm", "rcvhwm"):
         setattr(socket.options, name, value)
         _update_pipes(socket)
     elif name == "routing_id":
@@ -144,12 +146,32 @@ def set_option(socket: SocketBase, number: int, value: int | bytes) -> None:
         raise TwinError(errno.EINVAL)
 
 
+def _checked(number: int, value: int | bytes) -> Option:
+    option = BY_NUMBER.get(number)
+    if option is None or not option.write:
+        raise TwinError(errno.EINVAL)
+    error = option.check(value)
+    if error:
+        raise TwinError(error)
+    return option
+
+
 def _update_pipes(socket: SocketBase) -> None:
     # Both ends of living pipes, never those that a listener will make (F12).
     options = socket.options
     for pipe in socket.pipes:
         pipe.set_hwms(options.rcvhwm, options.sndhwm)
         pipe.peer.owner.post(pipe.peer.process_hwm, (options.sndhwm, options.rcvhwm))
+
+
+_OF_THE_SOCKET: Final[dict[str, Callable[[SocketBase], int | bytes]]] = {
+    "RCVMORE": lambda socket: int(socket.rcvmore),
+    "TYPE": lambda socket: socket.type_number,
+    "LAST_ENDPOINT": lambda socket: socket.last_endpoint,
+    "TOPICS_COUNT": lambda socket: socket.topics_count(),
+    "FD": lambda socket: socket.fd,
+}
+"""What is asked of the socket itself, not of its options."""
 
 
 def get_option(socket: SocketBase, number: int) -> int | bytes:
@@ -161,16 +183,10 @@ def get_option(socket: SocketBase, number: int) -> int | bytes:
     if name == "EVENTS":
         return socket.events_call()
     socket.check_open()
-    if name == "RCVMORE":
-        return int(socket.rcvmore)
-    if name == "TYPE":
-        return socket.type_number
-    if name == "LAST_ENDPOINT":
-        return socket.last_endpoint
-    if name == "TOPICS_COUNT":
-        return socket.topics_count()
-    if name == "FD":
-        return socket.fd
+    if name in _OF_THE_SOCKET:
+        return _OF_THE_SOCKET[name](socket)
+    if name.lower() in SECURITY:
+        return value_of(socket.options.security, name.lower())
     if name in _WRITE_ONLY:
         raise TwinError(errno.EINVAL)
     if hasattr(socket.options, name.lower()):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from harness.twin.errors import ProtocolError
 from harness.twin.msg import CANCEL, COMMAND, DATA, GREETING, SUBSCRIBE, Msg
-from harness.twin.session import ProtocolError
 
 V1: Final = 10
 V2: Final = 20

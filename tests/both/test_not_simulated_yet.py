@@ -17,14 +17,6 @@ pytestmark = pytest.mark.timeout(30)
 # (socket type, option, a value that would change what is lost or when)
 OPTIONS = (
     ("DEALER", "MAXMSGSIZE", 1000),
-    ("DEALER", "PLAIN_SERVER", 1),
-    ("DEALER", "PLAIN_USERNAME", b"admin"),
-    ("DEALER", "PLAIN_PASSWORD", b"secret"),
-    ("DEALER", "CURVE_SERVER", 1),
-    ("DEALER", "CURVE_PUBLICKEY", b"Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"),
-    ("DEALER", "CURVE_SECRETKEY", b"D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs"),
-    ("DEALER", "CURVE_SERVERKEY", b"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"),
-    ("DEALER", "ZAP_DOMAIN", b"test"),
     ("DEALER", "TCP_ACCEPT_FILTER", b"127.0.0.1/32"),
 )
 
@@ -52,10 +44,7 @@ def test_an_option_outside_the_core(stage: Stage, kind: str, option: str, value:
     check_refused(stage, option, set_option, kind, option, value)
 
 
-DEFAULTS = (
-    ("MAXMSGSIZE", -1),
-    ("PLAIN_SERVER", 0),
-)
+DEFAULTS = (("MAXMSGSIZE", -1),)
 
 
 @pytest.mark.parametrize(("option", "value"), DEFAULTS)

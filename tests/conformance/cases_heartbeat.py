@@ -90,7 +90,6 @@ def c689(stage):
 @case(
     "C691",
     {"events": _UP},
-    later="CURVE|CURVE_SERVER|HEARTBEAT_IVL",
 )
 def c691(stage):
     """REP (monitored, HEARTBEAT_IVL=50) binds; REQ connects (CURVE); nobody sends. The server's events for 1.2 s.

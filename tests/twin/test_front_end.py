@@ -127,7 +127,7 @@ def test_constants_and_versions_are_pyzmqs() -> None:
             zmq.strerror(11),
         ]
 
-    assert simulated(facts) == [real.pyzmq_version(), "4.3.5", int(real.SNDHWM), True, False, os.strerror(11)]
+    assert simulated(facts) == [real.pyzmq_version(), "4.3.5", int(real.SNDHWM), True, True, os.strerror(11)]
 
 
 def test_both_can_be_used_in_one_program() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.twin.errors import EFSM, TwinError
+from harness.twin.errors import EFSM, ProtocolError, TwinError
 from harness.twin.msg import Msg
 from harness.twin.pipe import Pipe
-from harness.twin.session import ProtocolError, Session
+from harness.twin.session import Session
 from harness.twin.sockets.dealer import Dealer
 
 if TYPE_CHECKING:

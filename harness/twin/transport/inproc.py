@@ -104,6 +104,11 @@ class Inproc:
         # The binder's own thread does this inside bind, so there is no command to wait for.
         socket.process_bind(far)
 
+    def find(self, name: str) -> SocketBase | None:
+        """Who has bound that name, if anybody."""
+        bound = self._names.get(name)
+        return None if bound is None else bound.socket
+
     def forget(self, name: str, bound: _Name) -> None:
         """The name is free again."""
         if self._names.get(name) is bound:
