@@ -50,6 +50,13 @@ class Held:
         """Envelopes of what was received, with whose it was, the latest last."""
 
     @property
+    def may_give_up(self) -> bool:
+        """Whether a connecting side may end by itself (F130, F131, F133)."""
+        stops = self.plan.option("reconnect_stop", 0) or int(self.plan.option("reconnect_ivl", 100)) <= 0
+        breaks = self.plan.option("maxmsgsize", 0) or self.plan.kind == "REQ" or "PULL" in self.plan.peers
+        return bool(stops or breaks)
+
+    @property
     def may_send(self) -> bool:
         """Whether a send is in turn (F83, F86, F88)."""
         return self.plan.kind not in _LOCKSTEP or self.turn == "send" or (self.plan.kind == "REQ" and self.relaxed)
@@ -164,6 +171,8 @@ class Actor:
         life = self._lives[plan.name] = self._lives.get(plan.name, -1) + 1
         held = self.held[plan.name] = Held(plan, life, socket)
         self._books.kinds[held.label.encode()] = plan.kind
+        if plan.brokered:
+            self._books.brokered[held.label.encode()] = None
         self._books.seen[f"type {plan.kind}"] += 1
         for name, value in plan.options:
             self._books.seen[f"option {name}"] += 1
@@ -184,8 +193,9 @@ class Actor:
         self._linger_ms = -1 if -1 in (linger_ms, self._linger_ms) else max(linger_ms, self._linger_ms)
 
     def _close(self, held: Held, linger_ms: int | None) -> None:
-        if held.plan.option("reconnect_stop", 0):
-            # An endpoint that was given up lingers from then on, as long as the option said then (F131).
+        if held.may_give_up:
+            # An endpoint that is given up lingers from then on, as long as the option says then: what is queued for
+            # it makes term wait, whatever is given to close (F130, F131; measured).
             self._lingers(int(held.socket.linger))
         self._lingers(int(held.socket.linger) if linger_ms is None else linger_ms)
         self._call("close", held, 0, 0, held.socket.close, linger_ms)
@@ -482,6 +492,15 @@ class Actor:
                 return
             for socket, _events in ready:
                 self._take_and_answer(by_socket[socket], 0)
+
+    def _do_proxy(self, step: Step, held: Held | None) -> None:
+        """Forward until the context is terminated."""
+        assert held is not None
+        back = self.held[step.label]
+        for one in (held, back):
+            self._books.proxies[one.core] = None
+        _, error = self._call("proxy", held, -1, 0, self._zmq.proxy, held.socket, back.socket)
+        self._broken(f"the proxy ended with {errno.errorcode.get(error, error)}")
 
     # -- afterwards ------------------------------------------------------------------------------
 

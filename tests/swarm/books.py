@@ -55,6 +55,9 @@ class Books(Observer):
         self.broken: list[str] = []
         self.seen: Counter[str] = Counter()
         self.pipes: dict[Pipe, None] = {}
+        self.brokered: dict[bytes, None] = {}
+        """Labels of those whose messages go through a proxy."""
+        self.proxies: dict[SocketBase, None] = {}
         self.changed: dict[SocketBase, None] = {}
         """Sockets whose marks were changed while they had pipes."""
         self._tape: list[tuple[Any, ...]] = []
@@ -131,7 +134,7 @@ class Books(Observer):
         place = self._numbers.setdefault(pipe, len(self._numbers))
         key = (place, sender)
         before = self._last.get(key, -1)
-        if int(number) <= before:
+        if int(number) <= before and sender not in self.brokered:
             self.violation(f"{label} received {name!r} after number {before} over the same pipe")
         self._last[key] = int(number)
         if queue is None:
@@ -160,6 +163,8 @@ class Books(Observer):
         name = name_of(msg.data)
         if name is not None:
             self.owed[name] += len(matching)
+            if socket in self.proxies:
+                self.received[name] += 1  # the copy that the proxy has made these of
 
     def hwm_reached(self, pipe: Pipe) -> None:
         self.seen["mark reached"] += 1
@@ -192,9 +197,10 @@ class Books(Observer):
             if name is not None:
                 under_way[name] += 1
         found = self.received + self.losses + under_way
-        if found == self.owed:
-            return
-        for name in sorted((found - self.owed) | (self.owed - found)):
+        missing = self.owed - found
+        if found == self.owed or (found < self.owed and missing.total() <= len(self.proxies) // 2):
+            return  # a proxy that waits for room has a message in its hand
+        for name in sorted((found - self.owed) | missing):
             self.violation(
                 f"message {name!r}: {self.owed[name]} copies were taken; {self.received[name]} received, "
                 f"{self.losses[name]} lost, {under_way[name]} under way"

@@ -1,15 +1,14 @@
-"""From a seed to a plan: who talks to whom, over what, with which options, and what they do."""
+"""From a seed to a plan: who talks to whom, over what, on which hosts, and what goes wrong meanwhile."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-from harness.twin.options import TABLE
+from dataclasses import dataclass, field, replace
 
 from .actor import MS
-from .plan import End, NodePlan, Plan, SocketPlan, Step, Value
+from .choices import options_of
+from .dice import Dice
+from .plan import End, Fault, LinkPlan, NodePlan, Plan, SocketPlan
+from .scripts import TOPICS, broker, script
 
 STARS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (10, "PULL", ("PUSH",)),
@@ -30,101 +29,107 @@ STARS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
 )
 """How often, who binds, who connects. The last are no match (F133)."""
 
-SENDERS = ("PUSH", "PUB", "XPUB", "DEALER", "PAIR", "ROUTER", "XSUB")
-RECEIVERS = ("PULL", "SUB", "XSUB", "XPUB", "DEALER", "PAIR", "ROUTER")
-TOPICS = (b"", b"a", b"ab", b"abc", b"b", b"ba", b"c")
-SIMULATED = {option.name.lower() for option in TABLE if option.status == "core"}
+BROKERS = (
+    ("ROUTER", ("REQ", "REQ", "DEALER"), "DEALER", ("REP",)),
+    ("XSUB", ("PUB", "XPUB"), "XPUB", ("SUB", "SUB", "XSUB")),
+    ("PULL", ("PUSH",), "PUSH", ("PULL",)),
+)
+"""What a proxy binds in front, who connects there, what it binds behind, and who connects to that."""
+
+TRANSPORTS = ("tcp", "tcp", "ipc", "ipc", "inproc", "inproc")
+LINK_FAULTS = ("blackhole", "stall", "down", "refuse", "reset", "half_close", "impair")
+MAIN = "main"
 
 
-class Dice(random.Random):
-    """Chance, all of it from one seed."""
+@dataclass
+class Cast:
+    """All sockets, and what they need to have in common."""
 
-    def chance(self, percent: float) -> bool:
-        return self.random() * 100 < percent
-
-    def one(self, *values: int) -> int:
-        return values[int(self.random() * len(values))]
-
-    def of(self, values: Sequence[str]) -> str:
-        return values[int(self.random() * len(values))]
-
-    def between(self, low: int, high: int) -> int:
-        return low + int(self.random() * (high - low + 1))
-
-    def mark(self) -> int:
-        """A high-water mark: mostly small, where all the edges are."""
-        roll = self.random() * 100
-        if roll < 60:
-            return self.between(1, 5)
-        if roll < 80:
-            return self.between(6, 20)
-        return self.one(100, 100, 1000, 0)
-
-    def size(self) -> int:
-        roll = self.random() * 100
-        if roll < 60:
-            return self.one(0, 0, 10, 40, 100)
-        if roll < 80:
-            return self.one(246, 250, 300, 1000)
-        if roll < 97:
-            return self.one(2000, 4096, 8185, 8192, 9000, 20_000)
-        return 100_000
-
-    def duration(self) -> int:
-        """ns, from a microsecond to a third of a second, small ones more often."""
-        return int(1000 * 10 ** (self.random() * 5.5))
-
-    def burst(self, size: int) -> int:
-        most = 400 if size <= 1000 else 60 if size <= 20_000 else 12
-        return min(most, self.one(1, 1, 2, 3, 5, 8, 13, 30, 100, 400))
+    sockets: list[SocketPlan] = field(default_factory=list)
+    threads: list[list[int]] = field(default_factory=list)
+    """Sockets that meet over inproc."""
+    neighbours: list[list[int]] = field(default_factory=list)
+    """Sockets that meet over ipc."""
+    proxies: list[tuple[int, int]] = field(default_factory=list)
 
 
 def draw(seed: int) -> Plan:
     """The plan of a seed."""
     dice = Dice(seed)
-    sockets: list[SocketPlan] = []
-    groups: list[list[int]] = []
-    stars = dice.one(1, 1, 1, 2, 2, 3)
-    for number in range(stars):
-        _star(dice, number, sockets, groups)
-    nodes = _share_out(dice, len(sockets))
-    contexts = _contexts(dice, sockets, nodes, groups)
+    cast = Cast()
+    for number in range(dice.one(1, 1, 1, 2, 2, 3)):
+        if dice.chance(12):
+            _broker(dice, number, cast)
+        else:
+            _, binder, connecters = dice.choices(STARS, [weight for weight, _, _ in STARS])[0]
+            _star(dice, str(number + 1), cast, binder, connecters)
+    nodes = _share_out(dice, cast)
+    contexts = _contexts(dice, cast, nodes)
+    hosts = _hosts(dice, cast, nodes, contexts)
     planned = []
     for number, own in enumerate(nodes):
-        held = [sockets[position] for position in own]
+        held = tuple(_located(cast.sockets[position], hosts) for position in own)
         delay = 0 if dice.chance(60) else dice.duration()
         threads = 1 if contexts[number] % 4 else 3
-        planned.append(
-            NodePlan(f"node{number + 1}", contexts[number], threads, delay, tuple(held), _script(dice, held))
-        )
+        steps = broker(dice, held) if tuple(own) in cast.proxies else script(dice, list(held))
+        planned.append(NodePlan(f"node{number + 1}", contexts[number], threads, delay, held, steps, hosts[own[0]]))
+    links = _links(dice, sorted({*hosts}))
+    faults = _faults(dice, links)
     looks = sorted(dice.between(0, 200 * MS) for _ in range(8))
-    return Plan(seed, tuple(planned), looks_ns=tuple(looks))
+    return Plan(seed, tuple(planned), links, faults, tuple(looks))
 
 
 # -- who talks to whom ----------------------------------------------------------------------------------
 
 
-def _star(dice: Dice, number: int, sockets: list[SocketPlan], groups: list[list[int]]) -> None:
-    """One to two that bind, some that connect."""
-    weights = [weight for weight, _, _ in STARS]
-    _, binder, connecters = dice.choices(STARS, weights)[0]
-    transport = dice.of(("tcp", "tcp", "ipc", "ipc", "inproc", "inproc"))
-    binders = 1 if binder == "PAIR" or dice.chance(75) else 2
-    addresses = [_address(transport, number, place) for place in range(binders)]
+def _star(dice: Dice, tag: str, cast: Cast, binder: str, connecters: tuple[str, ...], far: tuple[str, ...] = ()) -> int:
+    """One to two that bind, some that connect; ``far``: whom these meet in the end, with a proxy between them."""
+    transport = dice.of(TRANSPORTS)
+    binders = 1 if binder == "PAIR" or far or dice.chance(75) else 2
     many = dice.one(1, 1, 2, 2, 3, 4) if binder != "PAIR" else dice.one(1, 1, 1, 2)
-    kinds = [dice.of(connecters) for _ in range(many)]
+    kinds = tuple(dice.of(connecters) for _ in range(many))
+    sockets = cast.sockets
     first = len(sockets)
+    addresses = [_address(transport, first + place) for place in range(binders)]
     for place, address in enumerate(addresses):
-        name = f"{binder.lower()}{number + 1}{'xy'[place]}"
-        sockets.append(_socket(dice, name, binder, tuple(kinds), (End("bind", address),), transport))
+        name = f"{binder.lower()}{tag}{'xy'[place]}"
+        sockets.append(_socket(dice, name, binder, kinds, (End("bind", address),), bool(far)))
     for place, kind in enumerate(kinds):
         chosen = [address for address in addresses if dice.chance(60)] or addresses[:1]
         ends = [End("connect", address) for address in chosen]
         if dice.chance(4):
             ends.append(ends[0])
-        name = f"{kind.lower()}{number + 1}{'abcd'[place]}"
-        sockets.append(_socket(dice, name, kind, (binder,), tuple(ends), transport))
-    _conflate(dice, sockets, first)
+        name = f"{kind.lower()}{tag}{'abcd'[place]}"
+        sockets.append(_socket(dice, name, kind, far or (binder,), tuple(ends), bool(far)))
+    if not far:
+        _conflate(dice, sockets, first)
+        _rivals(dice, sockets, first)
+        _know(dice, sockets, first)
+    everybody = list(range(first, len(sockets)))
+    if transport == "inproc":
+        cast.threads.append(everybody)
+    elif transport == "ipc":
+        cast.neighbours.append(everybody)
+    return first
+
+
+def _broker(dice: Dice, number: int, cast: Cast) -> None:
+    front, clients, back, workers = BROKERS[dice.between(0, len(BROKERS) - 1)]
+    one = _star(dice, f"{number + 1}f", cast, front, clients, workers)
+    two = _star(dice, f"{number + 1}b", cast, back, workers, clients)
+    for position in (one, two):
+        socket = cast.sockets[position]
+        kept = tuple(option for option in socket.options if option[0] not in _NOT_OF_A_PROXY)
+        cast.sockets[position] = replace(socket, options=kept, topics=())
+    cast.proxies.append((one, two))
+
+
+_NOT_OF_A_PROXY = ("sndtimeo", "rcvtimeo", "router_mandatory", "xpub_manual", "xpub_manual_last_value")
+"""A proxy does not answer subscriptions, and ends at the first error."""
+
+
+def _know(dice: Dice, sockets: list[SocketPlan], first: int) -> None:
+    """ROUTERs may know by name whom they have not heard of."""
     ids = [bytes(socket.option("routing_id", b"")) for socket in sockets[first:]]
     known = tuple(identity for identity in ids if identity)
     for position in range(first, len(sockets)):
@@ -134,7 +139,17 @@ def _star(dice: Dice, number: int, sockets: list[SocketPlan], groups: list[list[
             if socket.ends[0].verb == "connect" and dice.chance(30):
                 named = ("connect_routing_id", b"named")
                 sockets[position] = replace(socket, known=(*known, b"named"), options=(*socket.options, named))
-    groups.append(list(range(first, len(sockets))) if transport == "inproc" else [])
+
+
+def _rivals(dice: Dice, sockets: list[SocketPlan], first: int) -> None:
+    """Peers of a ROUTER that want to have the same name (F95, F97)."""
+    if sockets[first].kind != "ROUTER" or not dice.chance(15):
+        return
+    for position in range(first + 1, len(sockets)):
+        socket = sockets[position]
+        if socket.kind in ("DEALER", "REQ") and dice.chance(70):
+            others = tuple(option for option in socket.options if option[0] != "routing_id")
+            sockets[position] = replace(socket, options=(*others, ("routing_id", b"same")))
 
 
 def _conflate(dice: Dice, sockets: list[SocketPlan], first: int) -> None:
@@ -150,197 +165,109 @@ def _conflate(dice: Dice, sockets: list[SocketPlan], first: int) -> None:
         sockets[position] = replace(socket, single=True)
 
 
-def _address(transport: str, number: int, place: int) -> str:
-    if transport == "tcp":
-        return f"tcp://127.0.0.1:{5550 + 10 * number + place}"
-    return f"{transport}://place{number}{place}"
+def _address(transport: str, place: int) -> str:
+    # Where a socket is, so which address it has, is known later.
+    return f"tcp://@{place}:{5550 + place}" if transport == "tcp" else f"{transport}://place{place}"
 
 
 def _socket(
-    dice: Dice, name: str, kind: str, peers: tuple[str, ...], ends: tuple[End, ...], transport: str
+    dice: Dice, name: str, kind: str, peers: tuple[str, ...], ends: tuple[End, ...], brokered: bool
 ) -> SocketPlan:
     topics: tuple[bytes, ...] = ()
     if kind in ("SUB", "XSUB", "PUB", "XPUB"):
         topics = tuple(dice.sample(TOPICS, dice.one(1, 1, 2, 3, 5)))
-    options = _options(dice, name, kind, peers, transport)
-    kept = tuple((option, value) for option, value in options.items() if option in SIMULATED)
-    return SocketPlan(name, kind, peers, ends, kept, topics)
+    return SocketPlan(
+        name, kind, peers, ends, options_of(dice, name, kind, peers, ends[0].transport), topics, brokered=brokered
+    )
 
 
-@dataclass(frozen=True)
-class Choice:
-    """An option: how often it is set (percent), to what (none: a mark), on which types and transports (none: all)."""
-
-    name: str
-    percent: int
-    values: tuple[Value, ...] = ()
-    kinds: tuple[str, ...] = ()
-    transport: str = ""
+# -- where they are -------------------------------------------------------------------------------------
 
 
-_PUBLISHERS = ("PUB", "XPUB")
-CHOICES = (
-    Choice("sndhwm", 85),
-    Choice("rcvhwm", 85),
-    Choice("sndbuf", 40, (1000, 2304, 8192, 65536), transport="tcp"),
-    Choice("rcvbuf", 40, (1000, 2304, 8192, 65536), transport="tcp"),
-    Choice("linger", 50, (-1, 0, 0, 1, 20, 300)),
-    Choice("sndtimeo", 70, (0, 1, 5, 50)),
-    Choice("rcvtimeo", 70, (0, 1, 5, 50)),
-    Choice("reconnect_ivl", 50, (-1, 0, 1, 10, 10, 50, 100)),
-    Choice("reconnect_ivl_max", 15, (0, 5, 50, 400)),
-    Choice("reconnect_stop", 8, (1, 2, 3, 4, 7)),
-    Choice("connect_timeout", 10, (1, 50), transport="tcp"),
-    Choice("backlog", 10, (1, 2, 100)),
-    Choice("affinity", 10, (1, 1, 1, 2, 5)),
-    Choice("immediate", 15, (1,)),
-    Choice("maxmsgsize", 4, (50, 5000)),
-    Choice("heartbeat_ivl", 12, (5, 20, 100)),
-    Choice("heartbeat_timeout", 8, (5, 50)),
-    Choice("heartbeat_ttl", 8, (100, 200)),
-    Choice("handshake_ivl", 8, (0, 1, 50)),
-    Choice("router_mandatory", 30, (1,), ("ROUTER",)),
-    Choice("router_handover", 20, (1,), ("ROUTER",)),
-    Choice("probe_router", 12, (1,), ("DEALER", "REQ", "ROUTER")),
-    Choice("xpub_manual", 12, (1,), ("XPUB",)),
-    Choice("xpub_manual_last_value", 6, (1,), ("XPUB",)),
-    Choice("xpub_welcome_msg", 12, (b"abc welcome",), _PUBLISHERS),
-    Choice("only_first_subscribe", 8, (1,), ("XPUB",)),
-    Choice("invert_matching", 10, (1,), ("PUB", "XPUB", "SUB")),
-    Choice("xpub_nodrop", 20, (1,), _PUBLISHERS),
-    Choice("xpub_verbose", 20, (1,), ("XPUB",)),
-    Choice("xpub_verboser", 20, (1,), ("XPUB",)),
-    Choice("req_relaxed", 40, (1,), ("REQ",)),
-    Choice("req_correlate", 25, (1,), ("REQ",)),
-)
-
-
-def _options(dice: Dice, name: str, kind: str, peers: tuple[str, ...], transport: str) -> dict[str, Value]:
-    options: dict[str, Value] = {}
-    for choice in CHOICES:
-        applies = (not choice.kinds or kind in choice.kinds) and choice.transport in ("", transport)
-        if applies and dice.chance(choice.percent):
-            values = choice.values
-            options[choice.name] = values[int(dice.random() * len(values))] if values else dice.mark()
-    if kind in ("DEALER", "REQ", "ROUTER", "REP") and (dice.chance(30) or (kind == "ROUTER" and "ROUTER" in peers)):
-        options["routing_id"] = b"same" if dice.chance(8) else name.encode()
-    return options
-
-
-def _share_out(dice: Dice, count: int) -> list[list[int]]:
-    """Sockets to nodes: mostly one each."""
-    nodes: list[list[int]] = []
-    for position in range(count):
-        if nodes and dice.chance(15):
-            nodes[dice.between(0, len(nodes) - 1)].append(position)
+def _share_out(dice: Dice, cast: Cast) -> list[list[int]]:
+    """Sockets to nodes: mostly one each, the two of a proxy together."""
+    nodes: list[list[int]] = [list(pair) for pair in cast.proxies]
+    taken = {position for pair in cast.proxies for position in pair}
+    for position in range(len(cast.sockets)):
+        if position in taken:
+            continue
+        if len(nodes) > len(cast.proxies) and dice.chance(15):
+            nodes[dice.between(len(cast.proxies), len(nodes) - 1)].append(position)
         else:
             nodes.append([position])
     return nodes
 
 
-def _contexts(dice: Dice, sockets: list[SocketPlan], nodes: list[list[int]], groups: list[list[int]]) -> list[int]:
-    """Nodes that meet over inproc are threads of one process, and a few others are, too."""
-    contexts = list(range(len(nodes)))
-
-    def join(first: int, second: int) -> None:
-        old, new = contexts[second], contexts[first]
-        for position, context in enumerate(contexts):
-            if context == old:
-                contexts[position] = new
-
-    home = {position: number for number, own in enumerate(nodes) for position in own}
+def _joined(count: int, groups: list[list[int]]) -> list[int]:
+    """A number for each of ``count``, the same for all of a group."""
+    numbers = list(range(count))
     for group in groups:
-        for position in group[1:]:
-            join(home[group[0]], home[position])
-    for number in range(1, len(nodes)):
-        if dice.chance(5):
-            join(number - 1, number)
-    return contexts
+        for member in group[1:]:
+            old, new = numbers[member], numbers[group[0]]
+            numbers = [new if number == old else number for number in numbers]
+    return numbers
 
 
-# -- what they do ----------------------------------------------------------------------------------------
+def _contexts(dice: Dice, cast: Cast, nodes: list[list[int]]) -> list[int]:
+    """Nodes that meet over inproc are threads of one process, and a few others are, too."""
+    home = {position: number for number, own in enumerate(nodes) for position in own}
+    groups = [[home[position] for position in group] for group in cast.threads]
+    groups += [[number - 1, number] for number in range(1, len(nodes)) if dice.chance(5)]
+    return _joined(len(nodes), groups)
 
 
-def _script(dice: Dice, held: list[SocketPlan]) -> tuple[Step, ...]:
-    steps = [Step("open", socket.name) for socket in held]
-    if dice.chance(60):
-        steps.append(Step("sleep", amount=dice.one(200_000, MS, 2 * MS, 5 * MS)))
-    for _ in range(dice.one(1, 2, 3, 4, 6, 9)):
-        socket = held[dice.between(0, len(held) - 1)]
-        if dice.chance(25):
-            steps.append(Step("sleep", amount=dice.duration()))
-        if dice.chance(8):
-            steps += _life(dice, socket)
-        elif dice.chance(8):
-            steps.append(Step("poll", amount=dice.one(1, 5, 20, 100), size=dice.one(0, 1, 5, 30)))
-        else:
-            steps.append(_work(dice, socket))
-    return (*steps, *_ending(dice, held))
+def _hosts(dice: Dice, cast: Cast, nodes: list[list[int]], contexts: list[int]) -> list[str]:
+    """The host of each socket: one for all, or up to three; who shares a context or a file system shares it."""
+    if not dice.chance(30):
+        return [MAIN] * len(cast.sockets)
+    together = [
+        [position for number, own in enumerate(nodes) for position in own if contexts[number] == context]
+        for context in sorted({*contexts})
+    ]
+    groups = _joined(len(cast.sockets), [*cast.neighbours, *together])
+    names = {group: dice.of((MAIN, "east", "west")) for group in sorted({*groups})}
+    return [names[group] for group in groups]
 
 
-def _work(dice: Dice, socket: SocketPlan) -> Step:
-    """Something that this type of socket is for."""
-    kind, name = socket.kind, socket.name
-    size = dice.size()
-    mode = dice.of(("dontwait", "dontwait", "block", "block", "poll"))
-    if dice.chance(2):
-        return (
-            Step(dice.of(("send", "recv")), name, 1, mode="dontwait") if kind in ("REQ", "REP") else _recv(dice, name)
-        )
-    if kind == "REQ":
-        return Step("ask", name, dice.one(1, 2, 5, 20), size, mode if mode != "poll" else "block")
-    if kind == "REP" or (kind == "ROUTER" and dice.chance(60)):
-        return Step("serve", name, dice.one(1, 3, 10, 50), size)
-    if kind in ("SUB", "XSUB") and dice.chance(12):
-        verb = dice.of(("subscribe", "unsubscribe"))
-        return Step(verb, name, value=TOPICS[dice.between(0, len(TOPICS) - 1)])
-    if kind in SENDERS and kind != "XSUB" and (kind not in RECEIVERS or dice.chance(55)):
-        if dice.chance(10):
-            return Step("halves", name, dice.one(1, 2, 5), size, value=dice.duration())
-        label = "malformed" if dice.chance(3) else ""
-        return Step("send", name, dice.burst(size), size, mode, label=label)
-    if kind == "XSUB" and dice.chance(15):
-        return Step("send", name, dice.one(1, 3), size, "dontwait")
-    return _recv(dice, name)
+ADDRESSES = {MAIN: "127.0.0.1", "east": "10.0.0.21", "west": "10.0.0.22"}
 
 
-def _recv(dice: Dice, name: str) -> Step:
-    if dice.chance(10):
-        return Step("parts", name, dice.one(1, 2, 5, 20), value=dice.duration())
-    return Step("recv", name, dice.one(1, 2, 5, 20, 100, 500), mode=dice.of(("dontwait", "block", "block")))
+def _located(socket: SocketPlan, hosts: list[str]) -> SocketPlan:
+    """With addresses in place of places."""
+    alone = len({*hosts}) == 1
+
+    def locate(address: str) -> str:
+        if "@" not in address:
+            return address
+        place, _, port = address.partition("@")[2].partition(":")
+        host = hosts[int(place)]
+        return f"tcp://{'127.0.0.1' if alone else '10.0.0.1' if host == MAIN else ADDRESSES[host]}:{port}"
+
+    return replace(socket, ends=tuple(End(end.verb, locate(end.address)) for end in socket.ends))
 
 
-def _life(dice: Dice, socket: SocketPlan) -> list[Step]:
-    """Endpoints go and come, sockets close and open again, marks change."""
-    name = socket.name
-    what = dice.of(("leave", "leave", "join", "reopen", "reopen", "set"))
-    pause = [Step("sleep", amount=dice.duration())] if dice.chance(60) else []
-    end = dice.between(0, 3)
-    if what == "leave":
-        return [Step("leave", name, end), *pause, *([Step("join", name, end)] if dice.chance(60) else [])]
-    if what == "join":
-        return [Step("join", name, end)]
-    if what == "set":
-        return [Step("set", name, label=dice.of(("sndhwm", "rcvhwm")), value=dice.mark())]
-    return [Step("close", name, _linger(dice)), *pause, Step("open", name)]
+# -- what goes wrong ------------------------------------------------------------------------------------
 
 
-def _linger(dice: Dice) -> int:
-    return dice.one(-1, -1, 0, 0, 1, 20, 300)
+def _links(dice: Dice, hosts: list[str]) -> tuple[LinkPlan, ...]:
+    links = []
+    for number, first in enumerate(hosts):
+        for second in hosts[number + 1 :]:
+            shape = {
+                "delay_ns": dice.one(0, 50_000, MS, 20 * MS),
+                "jitter_ns": dice.one(0, 0, 100_000, 5 * MS),
+                "rate_bytes_per_s": dice.one(0, 0, 1_000_000, 20_000_000),
+                "loss": dice.one(0, 0, 0, 1, 5) / 100,
+            }
+            links.append(LinkPlan(first, second, tuple(item for item in shape.items() if item[1])))
+    return tuple(links)
 
 
-def _ending(dice: Dice, held: list[SocketPlan]) -> list[Step]:
-    roll = dice.random() * 100
-    if roll < 30:
-        return []
-    if roll < 45:
-        return [Step("poll", amount=1000, size=30)]
-    if roll < 55:
-        sockets = [socket for socket in held if socket.kind in RECEIVERS]
-        # The option says how long: half of all have none, so they wait for ever.
-        return [Step("recv", sockets[0].name, 1 << 20, mode="block")] if sockets else []
-    if roll < 65:
-        return [Step("poll", amount=1 << 20, size=-1)]
-    if roll < 80:
-        return [Step("close", socket.name, _linger(dice)) for socket in held]
-    return [Step("term", amount=_linger(dice))]
+def _faults(dice: Dice, links: tuple[LinkPlan, ...]) -> tuple[Fault, ...]:
+    faults = []
+    for link in links:
+        for _ in range(dice.one(0, 0, 1, 1, 2)):
+            kind = dice.of(LINK_FAULTS)
+            towards = dice.of((link.first, link.second, "")) if kind != "half_close" else link.first
+            faults.append(Fault(kind, (link.first, link.second), dice.between(0, 150 * MS), dice.duration(), towards))
+    return tuple(sorted(faults, key=lambda fault: fault.at_ns))

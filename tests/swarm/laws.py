@@ -131,7 +131,7 @@ def _session_rests(books: Books, session: Any) -> None:
     if engine._input_stopped:
         if pipe is not None and pipe.state == ACTIVE and pipe.out_active and pipe.check_hwm():
             books.violation(f"the engine of {kind} has stopped reading, and its pipe has room")
-    elif engine._in.readable_ns() >= 0:
+    elif engine._in.readable_ns() >= 0 and not engine._queued:
         books.violation(f"the engine of {kind} rests with something to read")
 
 
@@ -139,6 +139,9 @@ def _waits_for_good_reason(books: Books, actor: Actor, what: str, held: Any) -> 
     """A call that has no end of its own waits only while it can do nothing else."""
     name = actor.plan.name
     if what == "term":
+        return
+    if what == "proxy":
+        _proxy_waits(books, actor)
         return
     waiting = list(actor.held.values()) if held is None else [held]
     for one in waiting:
@@ -153,6 +156,22 @@ def _waits_for_good_reason(books: Books, actor: Actor, what: str, held: Any) -> 
             core.kernel.lag_ns = 0
         if ready:
             books.violation(f"{name} waits in {what} of {one.label}, and could go on")
+
+
+def _proxy_waits(books: Books, actor: Actor) -> None:
+    cores = [held.core for held in actor.held.values() if held.core in books.proxies]
+    for source, target in (cores, cores[::-1]):
+        try:
+            for core in cores:
+                core.process_commands()
+            ready = source.xhas_in() and target.xhas_out() and target.type_name != "XPUB"
+        except TwinError as error:
+            books.violation(f"{actor.plan.name} waits in a proxy, where {error} is due")
+            return
+        finally:
+            source.kernel.lag_ns = 0
+        if ready:
+            books.violation(f"{actor.plan.name} waits in a proxy, and could forward to {target.type_name}")
 
 
 def drained(books: Books, actors: list[Actor]) -> None:

@@ -28,6 +28,7 @@ class SocketPlan:
         peers: socket types that it meets; what it sends is shaped for them.
         topics: what a SUB subscribes to when it opens, and a PUB chooses from.
         single: messages of several frames do not go well with CONFLATE, which somebody here has set.
+        brokered: there is a proxy between it and its peers, or it is one of the proxy's own.
         known: routing ids that a ROUTER may address without having been asked.
     """
 
@@ -39,6 +40,7 @@ class SocketPlan:
     topics: tuple[bytes, ...] = ()
     known: tuple[bytes, ...] = ()
     single: bool = False
+    brokered: bool = False
 
     def option(self, name: str, default: Value) -> Value:
         return dict(self.options).get(name, default)
@@ -86,20 +88,35 @@ class NodePlan:
     delay_ns: int
     sockets: tuple[SocketPlan, ...]
     steps: tuple[Step, ...]
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPlan:
+    """Two hosts, and how the wire between them is."""
+
+    first: str
+    second: str
+    shape: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        return f"link {self.first} - {self.second}: {', '.join(f'{name}={value}' for name, value in self.shape)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to a node: ``kind`` at that time, for so long."""
+    """What happens to a node (one name) or a link (two): ``kind`` at that time, for so long."""
 
     kind: str
-    node: str
+    targets: tuple[str, ...]
     at_ns: int
     lasts_ns: int = 0
+    towards: str = ""
 
     def __str__(self) -> str:
         lasts = f" for {self.lasts_ns / 1e6:g} ms" if self.lasts_ns else ""
-        return f"at {self.at_ns / 1e6:g} ms: {self.kind} {self.node}{lasts}"
+        towards = f" towards {self.towards}" if self.towards else ""
+        return f"at {self.at_ns / 1e6:g} ms: {self.kind} {' - '.join(self.targets)}{towards}{lasts}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +125,7 @@ class Plan:
 
     seed: int
     nodes: tuple[NodePlan, ...]
+    links: tuple[LinkPlan, ...] = ()
     faults: tuple[Fault, ...] = ()
     looks_ns: tuple[int, ...] = ()
 
@@ -119,6 +137,7 @@ class Plan:
         lines = [f"seed {self.seed}: {len(self.nodes)} nodes"]
         for node in self.nodes:
             threads = f"context {node.context}" + (f", {node.threads} I/O threads" if node.threads != 1 else "")
+            threads += f" on {node.host}" if self.links else ""
             lines.append(f"  {node.name} ({threads}) from {node.delay_ns / 1e6:g} ms")
             for socket in node.sockets:
                 options = ", ".join(f"{name}={value!r}" for name, value in socket.options)
@@ -130,5 +149,6 @@ class Plan:
                     about += f", knows {list(socket.known)}"
                 lines.append(about)
             lines += [f"      {step}" for step in node.steps]
+        lines += [f"  {link}" for link in self.links]
         lines += [f"  {fault}" for fault in self.faults]
         return "\n".join(lines)

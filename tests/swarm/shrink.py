@@ -42,6 +42,10 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, nodes=plan.nodes[:position] + plan.nodes[position + 1 :])
     for position in range(len(plan.faults)):
         yield replace(plan, faults=plan.faults[:position] + plan.faults[position + 1 :])
+    for position, link in enumerate(plan.links):
+        if link.shape:
+            bare = replace(link, shape=link.shape[1:])
+            yield replace(plan, links=(*plan.links[:position], bare, *plan.links[position + 1 :]))
     if plan.looks_ns:
         yield replace(plan, looks_ns=())
     for position, node in enumerate(plan.nodes):
