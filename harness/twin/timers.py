@@ -80,8 +80,14 @@ class Timers:
         now_ns = self._kernel.now_ns
         while heap and heap[0].due_ns <= now_ns:
             timer = heappop(heap)
-            command, argument = timer.command, timer.argument
-            if command is not None:
-                timer.command = None
-                self._post(command, argument)
+            if timer.command is not None:
+                self._post(_fire, timer)
         self._arm()
+
+
+def _fire(timer: Timer) -> None:
+    # It may have been cancelled while it waited for the turn, by whatever came before it there.
+    command = timer.command
+    if command is not None:
+        timer.command = None
+        command(timer.argument)

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from harness.twin import Twin
+from harness.twin.costs import Costs
+from harness.twin.io_thread import IoThread
+from harness.twin.kernel import Kernel
 
 from .plays import ENDPOINT, play
 from .witness import MS, SECOND, Witness
@@ -146,3 +149,44 @@ def test_a_run_ends_when_nothing_is_left_although_long_timers_had_been_started()
     twin.spawn(peer("PULL", 0.1), twin)
     twin.run()
     assert twin.now_ns < SECOND
+
+
+def test_a_timer_that_is_due_can_still_be_cancelled() -> None:
+    """It waits for the thread's turn; a connection that ends there, or before, must not beat for ever after."""
+    kernel = Kernel()
+    thread = IoThread(kernel, Costs(None, 1))
+    fired: list[str] = []
+
+    def first(_: None) -> None:
+        fired.append("first")
+        thread.timers.cancel(second)
+
+    thread.timer(1, first, None)
+    second = thread.timer(1, fired.append, "second")
+    kernel.run_until()
+    assert fired == ["first"]
+
+
+def test_a_connection_that_comes_and_goes_leaves_no_beat_behind() -> None:
+    """A receiver that does not read is given up and comes back, for ever; at no time are there more beats than that."""
+    twin = Twin(seed=3)
+
+    def reads_not() -> None:
+        socket = twin.zmq.Context().socket(twin.zmq.PULL)
+        socket.rcvhwm = 1
+        socket.bind("tcp://127.0.0.1:5555")
+        twin.sleep_ns(10_000 * MS)
+
+    def sends() -> None:
+        socket = twin.zmq.Context().socket(twin.zmq.PUSH)
+        socket.heartbeat_ivl, socket.reconnect_ivl = 5, 1
+        socket.connect("tcp://127.0.0.1:5555")
+        while twin.now_ns < 1000 * MS:
+            socket.send(b"")
+            twin.sleep_ns(MS)
+        twin.sleep_ns(10_000 * MS)
+
+    twin.spawn(reads_not)
+    twin.spawn(sends)
+    twin.run(until_ns=1000 * MS)
+    assert len(twin._contexts[1].io_threads[0].timers._heap) < 10
