@@ -86,8 +86,8 @@ def c_int(value: Any) -> int:
     return int(value)
 
 
-def raise_errno(number: int) -> NoReturn:
-    """Raise what pyzmq raises for this errno."""
+def raise_errno(number: int, msg: str | None = None) -> NoReturn:
+    """Raise what pyzmq raises for this errno, with its usual text or this one."""
     global _last_errno  # noqa: PLW0603 - zmq_errno() is a global in libzmq too
     _last_errno = number
     front = front_end_module()
@@ -98,7 +98,7 @@ def raise_errno(number: int) -> NoReturn:
         raise front.error.Again(number)
     if number == ETERM:
         raise front.error.ContextTerminated(number)
-    raise front.error.ZMQError(number)
+    raise front.error.ZMQError(number) if msg is None else front.error.ZMQError(msg=msg)
 
 
 def zmq_errno() -> int:

@@ -150,6 +150,20 @@ class Process:
         finally:
             kernel.current = before
 
+    def interrupt(self, error: BaseException) -> None:
+        """Raise ``error`` in the program where it waits, as a signal handler does; the kernel calls this."""
+        if self.finished or not self._greenlet:
+            return
+        self.token += 1
+        self.kernel.forget(self.resume)
+        before = self.kernel.current
+        self.kernel.current = self
+        try:
+            self._greenlet.throw(error)
+        finally:
+            self.kernel.current = before
+            self.since_ns = self.kernel.now_ns
+
 
 def current_process() -> Process:
     """The simulated process that is running. Raises NotInSimulationError outside all of them."""

@@ -139,10 +139,9 @@ class Socket:
         except TwinError as error:
             path = str(addr).partition("://")[2]
             if error.errno == _errno.ENAMETOOLONG:
-                raise front_end_module().ZMQError(error.errno, _TOO_LONG.format(path)) from None
+                raise_errno(error.errno, _TOO_LONG.format(path))
             if error.errno == _errno.ENOENT:
-                text = f'No such file or directory for ipc path "{path}".'
-                raise front_end_module().ZMQError(error.errno, text) from None
+                raise_errno(error.errno, f'No such file or directory for ipc path "{path}".')
             raise_errno(error.errno)
 
     def connect(self, addr: str | bytes) -> None:

@@ -335,7 +335,8 @@ def test_a_program_waits_for_its_threads_but_not_for_daemons(tmp_path: Path) -> 
 
 
 REFUSED = [
-    ("import socket; socket.socket()", "socket.socket() cannot be simulated: raw sockets"),
+    ("import socket; socket.socket().listen()", "socket.listen() cannot be simulated: raw sockets"),
+    ("import socket; socket.socket(type=socket.SOCK_DGRAM)", "socket.socket() cannot be simulated: raw sockets"),
     (
         "import socket; socket.create_connection(('a', 1))",
         "socket.create_connection() cannot be simulated: raw sockets",
@@ -352,7 +353,7 @@ REFUSED = [
         "multiprocessing.Process() cannot be simulated: another process",
     ),
     ("import gevent", "gevent cannot be simulated: gevent replaces"),
-    ("import signal; signal.alarm(1)", "signal.alarm() cannot be simulated: signals"),
+    ("import signal; signal.pause()", "signal.pause() cannot be simulated: signals"),
 ]
 
 
@@ -377,3 +378,78 @@ def test_what_is_harmless_may_be_there(tmp_path: Path) -> None:
     )
     assert ran.lines == ["main True -1 False", "True", "caught 15"], ran.err
     assert ran.status == 0
+
+
+def test_an_alarm_clock_interrupts_a_call_that_goes_on(tmp_path: Path) -> None:
+    """PEP 475: the handler runs in the main thread, then the receive waits for the rest of its timeout."""
+    ran = run_text(
+        """
+        import signal, threading, time, zmq
+        def ring(number, frame):
+            assert threading.current_thread() is threading.main_thread()
+            rung.append(round(time.monotonic() - began, 2))
+        rung, began = [], time.monotonic()
+        signal.signal(signal.SIGALRM, ring)
+        assert signal.setitimer(signal.ITIMER_REAL, 0.1, 0.2) == (0.0, 0.0)
+        socket = zmq.Context().socket(zmq.PULL)
+        socket.rcvtimeo = 600
+        try:
+            socket.recv()
+        except zmq.Again:
+            print(rung, round(time.monotonic() - began, 2))
+        left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+        print(round(left, 2), interval)
+        signal.alarm(5)
+        time.sleep(1)
+        print(signal.alarm(0))
+        """,
+        tmp_path,
+    )
+    assert ran.lines == ["[0.1, 0.3, 0.5] 0.6", "0.1 0.2", "4"]
+
+
+def test_an_alarm_clock_ends_a_call_or_the_program(tmp_path: Path) -> None:
+    ran = run_text(
+        """
+        import signal, zmq
+        def late(number, frame):
+            raise TimeoutError("late")
+        signal.signal(signal.SIGALRM, late)
+        signal.alarm(2)
+        socket = zmq.Context().socket(zmq.PULL)
+        try:
+            socket.recv()
+        except TimeoutError as error:
+            print(error)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(3)
+        socket.recv()
+        print("never")
+        """,
+        tmp_path,
+    )
+    assert ran.lines == ["late"]
+    assert ran.status == 128 + 14
+
+
+def test_a_socket_of_the_machine_finds_a_free_port(tmp_path: Path) -> None:
+    ran = run_text(
+        """
+        import socket, zmq
+        with socket.socket() as first, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as second:
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            first.bind(("", 0))
+            second.bind(("127.0.0.1", 0))
+            ports = {first.getsockname()[1], second.getsockname()[1]}
+        assert len(ports) == 2
+        server = zmq.Context.instance().socket(zmq.PULL)
+        server.bind(f"tcp://127.0.0.1:{ports.pop()}")
+        taken = int(server.last_endpoint.rpartition(b":")[2])
+        try:
+            socket.socket().bind(("127.0.0.1", taken))
+        except OSError as error:
+            print(error.strerror)
+        """,
+        tmp_path,
+    )
+    assert ran.lines == ["Address already in use"]

@@ -194,6 +194,33 @@ def test_a_loop_that_only_spins_comes_to_an_end(tmp_path: Path, capsys: pytest.C
     assert said(capsys) == ["over"]
 
 
+def test_tornado_runs_on_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tornado")
+    run(
+        tmp_path,
+        """
+        import time, zmq
+        from tornado.ioloop import IOLoop
+        from zmq.eventloop.zmqstream import ZMQStream
+
+        def received(message):
+            print(message, round(time.monotonic() - started, 1))
+            loop.call_later(5, loop.stop)
+
+        context = zmq.Context()
+        push, pull = context.socket(zmq.PUSH), context.socket(zmq.PULL)
+        push.connect(f"tcp://127.0.0.1:{pull.bind_to_random_port('tcp://127.0.0.1')}")
+        loop = IOLoop.current()
+        ZMQStream(pull).on_recv(received)
+        loop.call_later(2, lambda: push.send(b"x"))
+        started = time.monotonic()
+        loop.start()
+        print(round(time.monotonic() - started, 1))
+        """,
+    )
+    assert said(capsys) == ["[b'x'] 2.0", "7.0"]
+
+
 @pytest.mark.parametrize(
     "call",
     [

@@ -7,6 +7,7 @@ at every attempt (F124); hence many a wrong one is retried for ever. All rules a
 from __future__ import annotations
 
 import errno
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -78,6 +79,16 @@ def connect_target(rest: str, host: Host, network: Network, ipv6: bool) -> Targe
     if found is None:
         raise TwinError(errno.EINVAL)
     return Target(LOOPBACK if found == ANY else found, port, origin)
+
+
+def check_folder(path: str) -> None:
+    """Whether there is a folder to bind an ipc address in. Raises TwinError (ENOENT).
+
+    It is looked for on the machine: that is where a program's files are.
+    """
+    folder = os.path.dirname(path)  # noqa: PTH120 - a Path would not keep `@`, an abstract name, apart
+    if folder and not path.startswith("@") and not os.path.isdir(folder):  # noqa: PTH112
+        raise TwinError(errno.ENOENT)
 
 
 def check_path(path: str) -> None:

@@ -14,7 +14,7 @@ from harness.twin.byte_engines import engine_pair
 from harness.twin.connecter import Attempt, Connecter
 from harness.twin.errors import EMTHREAD, TwinError
 from harness.twin.listener import Listener
-from harness.twin.transport.address import Target, bind_target, check_connect, check_path, connect_target
+from harness.twin.transport.address import Target, bind_target, check_connect, check_folder, check_path, connect_target
 from harness.twin.transport.tcp_open import Opening
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class Stream:
         if self._transport == "ipc":
             path = host.free_path() if rest == "*" else rest
             check_path(path)
+            if rest != "*" and host.find_ipc(path) is None:
+                check_folder(path)
             return f"ipc://{path}", path
         return bind_target(rest, host, self._network, ipv6=bool(socket.options.ipv6))
 

@@ -51,13 +51,16 @@ class Waiting:
         kernel.spend(home.costs.poll_ns)
         deadline_ns = NEVER_NS if timeout is None else kernel.now_ns + _ticks_ns(timeout)
         while True:
-            ready = [handle for core, handle in self.readers.values() if core.has_commands()]
+            ready = [handle for core, handle in self.readers.values() if core.closed or core.has_commands()]
             if ready or self._woken or kernel.now_ns >= deadline_ns:
                 break
             self._wait(deadline_ns)
         if not ready and not self._woken and timeout is not None and timeout <= 0:
             home.clock.failed()
         self._woken = False
+        # The reaper's commands make the FD of a closed socket readable once more; then it is gone.
+        for number in [number for number, (core, _) in self.readers.items() if core.closed]:
+            del self.readers[number]
         return ready
 
     def _wait(self, deadline_ns: int) -> None:

@@ -21,6 +21,7 @@ from harness.twin.virtual.tracebacks import traceback_text
 
 if TYPE_CHECKING:
     from harness.twin import Twin
+    from harness.twin.network import Host
 
 _FIRST_PID: Final = 1000
 
@@ -102,6 +103,12 @@ class Home:
     def front(self) -> Any:
         """This program's copy of pyzmq's front end: errors are raised in its classes."""
         return self.modules.load("zmq")
+
+    @property
+    def host_machine(self) -> Host:
+        """The simulated host that the running thread is on."""
+        host: Host = self.kernel.running().host or self.twin.network.main
+        return host
 
     def found_nothing(self) -> None:
         """A call that did not wait has failed with EAGAIN."""

@@ -70,6 +70,9 @@ _AFTERWARDS: Final[dict[str, Callable[[types.ModuleType, Modules], None]]] = {
 
 _ZMQ: Final = "zmq"
 
+_PURE_ENOUGH: Final = (_ZMQ, "tornado")
+"""Packages with compiled parts that are run for a program all the same, as these parts can be done without."""
+
 
 class Modules:
     """Loads and keeps the modules of the program that is at home here."""
@@ -170,9 +173,10 @@ class Modules:
         if top == "harness" or (top in sys.stdlib_module_names and top not in COPIED):
             return importlib.import_module(full)
         spec = self._find(full)
-        if spec.loader is not None and not hasattr(spec.loader, "get_code"):
+        compiled = isinstance(spec.loader, importlib.machinery.ExtensionFileLoader)
+        if (compiled and top in _PURE_ENOUGH) or (spec.loader is not None and not hasattr(spec.loader, "get_code")):
             raise ModuleNotFoundError(f"No module named {full!r} in a simulation", name=full)
-        if top != _ZMQ and top not in sys.stdlib_module_names and self._has_compiled_parts(top):
+        if top not in _PURE_ENOUGH and top not in sys.stdlib_module_names and self._has_compiled_parts(top):
             return importlib.import_module(full)
         module = importlib.util.module_from_spec(spec)
         self.loaded[full] = module

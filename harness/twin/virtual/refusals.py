@@ -22,7 +22,6 @@ class NotVirtualModuleError(NotVirtualError, ImportError):
 REFUSED_MODULES: Final = {
     "gevent": "gevent replaces the event loop and the clock of the process",
     "eventlet": "eventlet replaces the event loop and the clock of the process",
-    "tornado": "tornado's loop waits on file descriptors of the machine; zmq.asyncio can be simulated",
     "trio": "trio's loop waits on file descriptors of the machine",
     "uvloop": "uvloop waits on file descriptors of the machine",
     "twisted": "twisted's reactor waits on file descriptors of the machine",
@@ -35,7 +34,7 @@ _PROCESSES: Final = (
     " `python -m harness.twin a.py -- b.py`, or use threads"
 )
 _DESCRIPTORS: Final = "file descriptors of the machine know nothing of virtual time; use zmq.Poller"
-_SIGNALS: Final = "signals do not come in virtual time"
+_SIGNALS: Final = "signals do not come in virtual time, but for those of signal.alarm and signal.setitimer"
 
 REFUSED_NAMES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "os": (
@@ -58,13 +57,13 @@ REFUSED_NAMES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "select": (_DESCRIPTORS, ("poll", "epoll", "kqueue", "devpoll")),
     "signal": (
         _SIGNALS,
-        ("alarm", "setitimer", "pause", "sigwait", "sigwaitinfo", "sigtimedwait", "pthread_kill", "pidfd_send_signal"),
+        ("pause", "sigwait", "sigwaitinfo", "sigtimedwait", "pthread_kill", "pidfd_send_signal"),
     ),
     "multiprocessing": (_PROCESSES, ()),
 }
 """Module, why not, and the functions that are refused when they are called."""
 
-REFUSED_CLASSES: Final[dict[str, tuple[str, ...]]] = {"socket": ("socket",), "subprocess": ("Popen",)}
+REFUSED_CLASSES: Final[dict[str, tuple[str, ...]]] = {"subprocess": ("Popen",)}
 """Classes: they may be named and inherited from, but not made."""
 
 

@@ -11,7 +11,9 @@ import importlib
 import types
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from harness.twin.virtual.alarms import AlarmClock
 from harness.twin.virtual.endings import ExitedAtOnce
+from harness.twin.virtual.ports import port_finder
 from harness.twin.virtual.refusals import NotVirtualAttributeError, refusal, refuse_in
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ def os_module(modules: Modules) -> types.ModuleType:
 
 
 def signal_module(modules: Modules) -> types.ModuleType:
-    """The module ``signal``: handlers can be set, and are called by ``raise_signal`` alone."""
+    """The module ``signal``: handlers can be set, and are called by ``raise_signal`` and by alarm clocks."""
     module = snapshot("signal")
     refuse_in(module)
     handlers: dict[int, Any] = {module.SIGINT: module.default_int_handler}
@@ -142,6 +144,8 @@ def signal_module(modules: Modules) -> types.ModuleType:
         set_wakeup_fd=lambda fd, warn_on_full_buffer=True: -1,
         pthread_sigmask=lambda how, mask: set(),
     )
+    clock = AlarmClock(modules, module)
+    replace(module, alarm=clock.alarm, setitimer=clock.setitimer, getitimer=clock.getitimer)
     return module
 
 
@@ -168,13 +172,15 @@ def select_module(modules: Modules) -> types.ModuleType:
 
 
 def socket_module(modules: Modules) -> types.ModuleType:
-    """The module ``socket``: its constants and conversions, the host's name, and no sockets."""
+    """The module ``socket``: its constants and conversions, the host's name, and sockets that find a free port."""
     module = snapshot("socket")
     refuse_in(module)
     host = modules.home.host
+    finder = port_finder(vars(importlib.import_module("socket"))["socket"], modules)
     replace(
         module,
-        SocketType=module.socket,
+        socket=finder,
+        SocketType=finder,
         gethostname=lambda: host,
         getfqdn=lambda name="": name or host,
         gethostbyname=lambda name: modules.home.resolve(name) or name,

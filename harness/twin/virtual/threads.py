@@ -148,6 +148,11 @@ class Threads:
 
     def adopt_main(self, process: Process) -> None:
         """``process`` is the program's main thread."""
+        self.main = process
+        self._idents[process] = self._main_ident
+
+    def speak_for_main(self, process: Process) -> None:
+        """``process`` runs what the main thread is interrupted for."""
         self._idents[process] = self._main_ident
 
     def get_ident(self) -> int:
