@@ -21,10 +21,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test check lint types layers format bench swarm docs lock clean
+.PHONY: help setup demo test check pyzmq-suite lint types layers format bench swarm docs lock clean
 
 help:  ## Show this help
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 $(READY): requirements/dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 found; name one: make PYTHON=/path/to/python3" >&2; exit 2; }
@@ -50,6 +50,9 @@ test: $(READY)  ## Run the tests: pure and simulated ones in parallel, live ones
 	@$(PYTEST) -n 2 -m "not live"
 	@$(PYTEST) -n 4 -m live tests/both tests/conformance
 	@$(PYTEST) -m live --ignore tests/both --ignore tests/conformance
+
+pyzmq-suite: $(READY)  ## Run pyzmq's own tests on the real library and on the twin, side by side
+	@$(PY) -m tests.pyzmq_suite.suite
 
 check: lint types layers test  ## All that continuous integration runs: format, lint, types, layers, tests
 

@@ -18,6 +18,9 @@ import pytest
 RESULTS = "PYZMQ_SUITE_RESULTS"
 """Environment variable: where the results go."""
 
+LAST = "PYZMQ_SUITE_LAST"
+"""Environment variable: tests that come last, as what they leave behind may disturb others; a list in JSON."""
+
 LIBRARY: Any = asyncio
 """The asyncio whose loops are used; the simulated world puts its own here."""
 
@@ -29,6 +32,11 @@ def _run(nodeid: str, coroutine: Any) -> Any:
     if nodeid not in _runners:
         _runners[nodeid] = LIBRARY.Runner()
     return _runners[nodeid].run(coroutine)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    last = set(json.loads(os.environ.get(LAST, "[]")))
+    items.sort(key=lambda item: item.nodeid in last)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -71,7 +79,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
         return (yield)
     finally:
         runner = _runners.pop(item.nodeid, None)
-        if runner is not None:
+        if runner is not None and not runner.get_loop().is_closed():
             runner.close()
 
 

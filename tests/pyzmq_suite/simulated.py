@@ -7,6 +7,7 @@ virtual. A test that would wait for ever is stopped and reported with where it w
 
 from __future__ import annotations
 
+import logging
 import signal
 import traceback
 import unittest
@@ -36,7 +37,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.twin = Twin()
         self.home = Home(self.twin, folder / "conftest.py", name="pyzmq's suite")
-        shared = {"pytest": pytest, "_pytest": _pytest, "unittest": unittest}
+        shared = {"pytest": pytest, "_pytest": _pytest, "unittest": unittest, "logging": logging}
         self.home.modules.loaded.update(shared)
 
     def prepare(self) -> None:
@@ -45,6 +46,14 @@ class World:
         load("threading")
         load("signal").alarm = lambda _seconds: 0
         coroutines.LIBRARY = load("asyncio")
+        pytest.importorskip = self.import_or_skip
+
+    def import_or_skip(self, name: str) -> Any:
+        """pytest's own looks among the modules of the process."""
+        try:
+            return self.home.modules.load(name)
+        except ImportError as error:
+            pytest.skip(f"could not import {name!r}: {error}", allow_module_level=True)
 
     def play(self, function: Callable[[], Any], name: str) -> tuple[Process, Any]:
         """Call ``function`` as the program's main thread, until it is done or nothing more can happen."""
