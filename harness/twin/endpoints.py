@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.twin.connecter import STOP_AFTER_DISCONNECT
 from harness.twin.errors import TwinError
+from harness.twin.options import NotSimulatedYet
 
 if TYPE_CHECKING:
     from harness.twin.context import Endpoint
@@ -38,7 +39,7 @@ class Endpoints:
         socket.check_open()
         socket.kernel.lag_ns = socket.costs.bind_ns
         socket.process_commands()
-        transport, rest = socket.context.parse(address)
+        transport, rest = self._parse(address)
         where, listener = socket.context.transports[transport].bind(socket, rest)
         socket.last_endpoint = where.encode()
         self._opened.setdefault(where, []).append(listener)
@@ -49,12 +50,18 @@ class Endpoints:
         socket.check_open()
         socket.kernel.lag_ns = socket.costs.connect_ns
         socket.process_commands()
-        transport, rest = socket.context.parse(address)
+        transport, rest = self._parse(address)
         if socket.single_connect and transport != "inproc" and address in self._opened:
             return  # a second connect to the same place is a silent no-op for these types (F122)
         connection = socket.context.transports[transport].connect(socket, rest)
         socket.last_endpoint = address.encode()
         self._opened.setdefault(address, []).append(connection)
+
+    def _parse(self, address: str) -> tuple[str, str]:
+        transport, rest = self._socket.context.parse(address)
+        if self._socket.thread_safe and transport != "inproc":
+            raise NotSimulatedYet(f"{self._socket.type_name} over {transport}, which aborts the real library,")
+        return transport, rest
 
     def terminate(self, address: str) -> None:
         """Unbind and disconnect. Raises TwinError: ENOENT, and what is wrong with the address."""

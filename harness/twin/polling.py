@@ -58,6 +58,8 @@ def _item(descriptors: Any, what: Any, wanted: int) -> tuple[Any, SocketBase, in
         if what._closed:
             # libzmq is given no socket then and polls descriptor 0, which is nobody's wish.
             raise_errno(_errno.ENOTSOCK)
+        if what._core.thread_safe:
+            raise_errno(_errno.EINVAL)  # only zmq_poller, a draft function, could
         return what, what._core, int(wanted), False
     if isinstance(what, int):
         number = what

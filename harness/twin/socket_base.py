@@ -59,6 +59,7 @@ class SocketBase(Commands):
     resubscribes: ClassVar[bool] = False
     single_connect: ClassVar[bool] = False
     can_conflate: ClassVar[bool] = False
+    thread_safe: ClassVar[bool] = False
     session_class: ClassVar[type[Session]] = Session
 
     def __init__(self, context: Context) -> None:

@@ -167,6 +167,7 @@ def _update_pipes(socket: SocketBase) -> None:
 _OF_THE_SOCKET: Final[dict[str, Callable[[SocketBase], int | bytes]]] = {
     "RCVMORE": lambda socket: int(socket.rcvmore),
     "TYPE": lambda socket: socket.type_number,
+    "THREAD_SAFE": lambda socket: int(socket.thread_safe),
     "LAST_ENDPOINT": lambda socket: socket.last_endpoint,
     "TOPICS_COUNT": lambda socket: socket.topics_count(),
     "FD": lambda socket: socket.fd,

@@ -25,7 +25,6 @@ _XSUB_VERBOSE_UNSUBSCRIBE = 115
 @case(
     "C851",
     {"CLIENT": "EINVAL", "SERVER": "EINVAL", "SCATTER": "EINVAL", "CHANNEL": "EINVAL"},
-    later="a draft socket type",
 )
 def c851(stage):
     """Send a first frame with SNDMORE on each of these types.

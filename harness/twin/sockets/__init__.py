@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from harness.twin.errors import TwinError
 from harness.twin.options import NotSimulatedYet
 from harness.twin.sockets.dealer import Dealer
+from harness.twin.sockets.draft import Channel, Client, Gather, Scatter, Server
 from harness.twin.sockets.pair import Pair
 from harness.twin.sockets.pub import Pub
 from harness.twin.sockets.pull import Pull
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from harness.twin.context import Context
     from harness.twin.socket_base import SocketBase
 
-TYPES: Final = {
-    cls.type_number: cls for cls in (Pair, Pub, Sub, Req, Rep, Dealer, Router, Pull, Push, XPub, XSub, Stream)
-}
+_STABLE: Final = (Pair, Pub, Sub, Req, Rep, Dealer, Router, Pull, Push, XPub, XSub, Stream)
+_DRAFT: Final = (Server, Client, Gather, Scatter, Channel)
+TYPES: Final = {cls.type_number: cls for cls in (*_STABLE, *_DRAFT)}
 
-_DRAFT: Final = range(12, 21)
-"""SERVER to CHANNEL: a stable build of libzmq makes them too."""
+_OTHER_DRAFT: Final = {14: "RADIO", 15: "DISH", 18: "DGRAM", 19: "PEER"}
+"""What a stable build of libzmq makes as well."""
 
 
 def make_socket(type_number: int, context: Context) -> SocketBase:
@@ -37,6 +38,6 @@ def make_socket(type_number: int, context: Context) -> SocketBase:
     cls = TYPES.get(type_number)
     if cls is not None:
         return cls(context)
-    if type_number in _DRAFT:
-        raise NotSimulatedYet("a draft socket type")
+    if type_number in _OTHER_DRAFT:
+        raise NotSimulatedYet(f"socket type {_OTHER_DRAFT[type_number]}")
     raise TwinError(errno.EINVAL)
