@@ -66,16 +66,23 @@ class Twin:
         seed: all delays are drawn from it.
         observer: is told what is lost and what happens.
         start_ns: virtual time at the start, in ns.
+        pgm: simulate a library with pgm and epgm, which the wheels of pyzmq do not have.
     """
 
     def __init__(
-        self, profile: str | None = None, seed: int = 0, observer: Observer | None = None, start_ns: int = 0
+        self,
+        profile: str | None = None,
+        seed: int = 0,
+        observer: Observer | None = None,
+        start_ns: int = 0,
+        *,
+        pgm: bool = False,
     ) -> None:
         self.kernel = Kernel(start_ns)
         self.kernel.world = self
         self.costs = Costs(profile, seed)
         self.observer = observer or Observer()
-        self.network = Network(self.kernel, seed)
+        self.network = Network(self.kernel, seed, pgm)
         self.descriptors = Descriptors()
         self.keys = KeySequence(seed, "key pairs")
         self.session_keys = KeySequence(seed, "short-term keys")

@@ -8,13 +8,14 @@ simulated processes only; there every call takes virtual time.
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 from typing import Final
 
 from harness.twin.context_face import Context
 from harness.twin.devices import monitored_queue, proxy, proxy_steerable
 from harness.twin.face import raise_errno, strerror, zmq_errno
 from harness.twin.frame import Frame
-from harness.twin.kernel import current_process
+from harness.twin.kernel import NotInSimulationError, current_process
 from harness.twin.keys import Z85_CHARS, public_of, z85_decode, z85_encode
 from harness.twin.polling import zmq_poll
 from harness.twin.socket_face import Socket
@@ -50,7 +51,10 @@ def zmq_version_info() -> tuple[int, int, int]:
 
 
 def has(capability: str) -> bool:
-    """Whether the simulated library has a capability."""
+    """Whether the simulated library has a capability; pgm when the twin that runs was asked for it."""
+    if capability == "pgm":
+        with suppress(NotInSimulationError):
+            return bool(current_process().kernel.world.network.pgm)
     return capability in ("ipc", "curve")
 
 

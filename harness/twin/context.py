@@ -15,6 +15,7 @@ from harness.twin.options import NotSimulatedYet
 from harness.twin.random_sequence import RandSequence
 from harness.twin.sockets import make_socket
 from harness.twin.transport.inproc import Inproc
+from harness.twin.transport.pgm import Pgm
 from harness.twin.transport.stream import Stream
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Context:
         self.costs = costs
         self.observer = observer
         self.host: Final = host or network.main
+        self.network: Final = network
         self.io_threads: list[IoThread] = []
         self.io_thread_count = 0
         self._started = False
@@ -89,6 +91,8 @@ class Context:
             "tcp": Stream("tcp", self, network),
             "ipc": Stream("ipc", self, network),
         }
+        if network.pgm:
+            self.transports.update(pgm=Pgm(False, self, network), epgm=Pgm(True, self, network))
 
     def set_io_threads(self, count: int) -> None:
         """So many threads; once the first socket has started them another number has no effect (zmq_ctx_set(3))."""
@@ -131,11 +135,10 @@ class Context:
             raise TwinError(EMTHREAD)
         return chosen
 
-    @staticmethod
-    def parse(address: str) -> tuple[str, str]:
+    def parse(self, address: str) -> tuple[str, str]:
         """Transport and the rest. Raises TwinError (EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO), NotSimulatedYet (tipc).
 
-        What the wheels of pyzmq have not built in is as unknown as here: norm, vmci, vsock, ws, wss.
+        What the wheels of pyzmq have not built in is unknown here, too: norm, vmci, ws, wss, and pgm unless asked for.
         """
         transport, separator, rest = address.partition("://")
         if not separator or not transport or not rest:
@@ -144,7 +147,7 @@ class Context:
             raise NotSimulatedYet("transport tipc")
         if transport == _DRAFT_TRANSPORT:
             raise TwinError(ENOCOMPATPROTO)
-        if transport not in ("inproc", "tcp", "ipc"):
+        if transport not in self.transports:
             raise TwinError(errno.EPROTONOSUPPORT)
         return transport, rest
 

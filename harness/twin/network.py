@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from harness.twin.link import Link
 if TYPE_CHECKING:
     from harness.twin.kernel import Kernel
     from harness.twin.listener import Listener
+    from harness.twin.transport.pgm_receiver import PgmReceiver
 
 ANY: Final = "0.0.0.0"
 LOOPBACK: Final = "127.0.0.1"
@@ -101,19 +103,30 @@ class Host:
         return self._ipc.get(path)
 
 
+@dataclass(slots=True)
+class Group:
+    """Who listens to a multicast address and port, in the order in which they came."""
+
+    receivers: dict[PgmReceiver, None] = field(default_factory=dict)
+
+
 class Network:
     """All hosts. Those that no link joins see one another over an ideal wire.
 
     Args:
         kernel: its clock.
         seed: loss and jitter of each link are drawn from it and the names of its hosts.
+        pgm: whether the library that is simulated was built with it.
     """
 
-    def __init__(self, kernel: Kernel, seed: int) -> None:
+    def __init__(self, kernel: Kernel, seed: int, pgm: bool) -> None:
+        self.pgm: Final = pgm
         self._kernel = kernel
         self._seed = seed
         self._hosts: dict[str, Host] = {}
         self._links: dict[tuple[str, str], Link] = {}
+        self._groups: dict[tuple[str, int, bool], Group] = {}
+        self._numbers = 0
         self.main: Final = self.host(MAIN_HOST)
 
     def host(self, name: str, address: str | None = None) -> Host:
@@ -164,13 +177,23 @@ class Network:
         key = (min(first, second), max(first, second))
         link = self._links.get(key)
         if link is None:
-            link = self._links[key] = Link(self._kernel, ends, shape or Shape(), self._chance("/".join(key)))
+            link = self._links[key] = Link(self._kernel, ends, shape or Shape(), self.chance("link/" + "/".join(key)))
         elif shape is not None:
             for end in link.ends:
                 link.way(end).plain = shape
                 link.way(end).reshape(shape)
         return link
 
-    def _chance(self, name: str) -> Callable[[], float]:
-        digest = hashlib.sha256(f"{self._seed}/link/{name}".encode()).digest()
+    def group(self, address: str, port: int, encapsulated: bool) -> Group:
+        """Who listens to a multicast group."""
+        return self._groups.setdefault((address, port, encapsulated), Group())
+
+    def next_number(self) -> int:
+        """A number of its own for whatever asks, so that each may have its own stream of chance."""
+        self._numbers += 1
+        return self._numbers
+
+    def chance(self, name: str) -> Callable[[], float]:
+        """Numbers evenly drawn from [0, 1), a stream of its own for each name."""
+        digest = hashlib.sha256(f"{self._seed}/{name}".encode()).digest()
         return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little"))).random

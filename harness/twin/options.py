@@ -154,11 +154,12 @@ TABLE: Final = (
     _core("TCP_KEEPALIVE_IDLE", 36, "int", -1, -1),
     _core("TCP_KEEPALIVE_INTVL", 37, "int", -1, -1),
     _core("TCP_MAXRT", 80, "int", 0, 0),
-    _kept("RATE", 8, "int", 100, 1),
-    _kept("RECOVERY_IVL", 9, "int", 10000, 0),
+    # pgm: F215, F216; the network is one LAN, and pgm never hears itself.
+    _core("RATE", 8, "int", 100, 1),
+    _core("RECOVERY_IVL", 9, "int", 10000, 0),
+    _core("MULTICAST_MAXTPDU", 84, "int", 1500, 1),
     _kept("MULTICAST_HOPS", 25, "int", 1, 1),
     _kept("MULTICAST_LOOP", 96, "bool", 1),
-    _kept("MULTICAST_MAXTPDU", 84, "int", 1500, 1),
     # Not simulated yet: they change loss or latency.
     _later("MAXMSGSIZE", 22, "int64", -1, -1),
     _later("SOCKS_PROXY", 68, "bytes", b""),

@@ -85,6 +85,9 @@ class SocketBase(Commands):
         """A new pipe."""
         raise NotImplementedError
 
+    def subscribe_all(self, pipe: Pipe) -> None:
+        """Nobody subscribes at the other end of this pipe (F214)."""
+
     def xpipe_terminated(self, pipe: Pipe) -> None:
         """A pipe is gone."""
         raise NotImplementedError

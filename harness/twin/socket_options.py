@@ -53,6 +53,8 @@ class Options:
         "invert_matching",
         "ipv6",
         "linger",
+        "multicast_maxtpdu",
+        "rate",
         "raw_notify",
         "raw_socket",
         "rcvbuf",
@@ -61,6 +63,7 @@ class Options:
         "reconnect_ivl",
         "reconnect_ivl_max",
         "reconnect_stop",
+        "recovery_ivl",
         "routing_id",
         "security",
         "sndbuf",
@@ -99,6 +102,7 @@ class Options:
         self.routing_id = b""
         self.security = DEFAULT
         self.ipv6 = 0
+        self.rate, self.recovery_ivl, self.multicast_maxtpdu = 100, 10_000, 1500
         self.tcp_keepalive = self.tcp_keepalive_cnt = self.tcp_keepalive_idle = self.tcp_keepalive_intvl = -1
         self.tcp_maxrt = 0
 

@@ -118,6 +118,10 @@ class XPub(SocketBase):
         self._pending_pipes: deque[Pipe | None] = deque()
         self._last_pipe: Pipe | None = None
 
+    def subscribe_all(self, pipe: Pipe) -> None:
+        """Everything goes to this pipe, nobody was asked (F214)."""
+        self._subscriptions.add(b"", pipe)
+
     def xset(self, name: str, value: int | bytes) -> bool:
         """XPUB_* (F66, F106, F107), ONLY_FIRST_SUBSCRIBE, INVERT_MATCHING (F108); (UN)SUBSCRIBE in manual mode."""
         if name == "xpub_nodrop":
