@@ -38,7 +38,7 @@ from harness.twin.msg import DATA, Msg
 from harness.twin.network import Host, Network
 from harness.twin.observer import Observer
 from harness.twin.options import NotSimulatedYet
-from harness.twin.pipe import Pipe
+from harness.twin.pipe import Queue
 from harness.twin.socket_base import SocketBase
 from harness.twin.virtual.home import Home
 
@@ -179,18 +179,20 @@ class Twin:
         seen: dict[int, None] = {}
         for context in self._contexts:
             for pipe in context.inproc.pending_pipes():
-                yield from _unread(pipe, None, seen)
+                yield from _unread(pipe.in_queue, None, seen)
             for socket in context.sockets:
                 for msg in socket.prefetched():
                     if not msg.more and not socket.closed:
                         yield msg, socket
                 for pipe in (*socket.pipes, *socket.arriving_pipes()):
-                    yield from _unread(pipe, socket, seen)
-                    yield from _unread(pipe.peer, pipe.remote, seen)
+                    yield from _unread(pipe.in_queue, socket, seen)
+                    # After a hiccup that has not been noticed the far end reads another queue (F39).
+                    yield from _unread(pipe.out_queue, pipe.remote, seen)
+                    yield from _unread(pipe.peer.in_queue, pipe.remote, seen)
                 for session in socket.sessions:
                     if session.pipe is not None:
-                        yield from _unread(session.pipe, session.remote, seen)
-                        yield from _unread(session.pipe.peer, socket, seen)
+                        yield from _unread(session.pipe.in_queue, session.remote, seen)
+                        yield from _unread(session.pipe.peer.in_queue, socket, seen)
                     if session.engine is not None:
                         yield from _whole(
                             (session.engine.coming_in(), socket), (session.engine.stranded(), session.remote)
@@ -208,8 +210,9 @@ def _whole(*places: tuple[list[Msg], SocketBase | None]) -> Iterator[tuple[Msg, 
                 yield msg, reader
 
 
-def _unread(pipe: Pipe, reader: SocketBase | None, seen: dict[int, None]) -> Iterator[tuple[Msg, SocketBase | None]]:
-    queue = pipe.in_queue
+def _unread(
+    queue: Queue | None, reader: SocketBase | None, seen: dict[int, None]
+) -> Iterator[tuple[Msg, SocketBase | None]]:
     if queue is None or id(queue) in seen:
         return
     seen[id(queue)] = None

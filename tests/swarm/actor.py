@@ -504,7 +504,7 @@ class Actor:
 
     # -- afterwards ------------------------------------------------------------------------------
 
-    def drain(self) -> None:
+    def drain(self, pause_ns: int) -> None:
         """Receive all that can still come; the sockets stay open."""
         self.done = False
         with contextlib.suppress(ContextTermination):
@@ -515,7 +515,7 @@ class Actor:
                     while held.plan.kind not in ("PUSH", "PUB", *_LOCKSTEP) and self._recv(held, "dontwait"):
                         pass
                 quiet = 0 if self._read_so_far() != before else quiet + 1
-                self._twin.sleep_ns(250 * MS if quiet else 2 * MS)
+                self._twin.sleep_ns(pause_ns if quiet else 2 * MS)
         self.done = True
 
     def _read_so_far(self) -> int:

@@ -187,7 +187,7 @@ def drained(books: Books, actors: list[Actor]) -> None:
                 engine = session.engine
                 if engine is None or engine._session is None or session.pipe is None or session.pipe.state != ACTIVE:
                     continue
-                for msg in engine.coming_in():
+                for msg in [msg for msg in engine.coming_in() if msg.kind == DATA]:
                     books.violation(f"{_shown(msg)} does not arrive at {held.label}, which has received all")
                 far = engine.far._session
                 if far is not None and far.pipe is not None and engine.far._ready:

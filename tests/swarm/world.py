@@ -97,7 +97,8 @@ def _live(plan: Plan, twin: Twin, books: Books, actors: list[Actor]) -> None:
     laws.look(books)
     for actor in actors:
         if actor.done and actor.held:
-            twin.spawn(actor.drain, name=f"drain of {actor.plan.name}", host=actor.plan.host)
+            pause_ns = _REMOTE_SLICE_NS if plan.links else _SLICE_NS
+            twin.spawn(actor.drain, pause_ns, name=f"drain of {actor.plan.name}", host=actor.plan.host)
     if _until_rest(plan, twin, books, actors):
         laws.rest(books, actors)
         laws.drained(books, actors)

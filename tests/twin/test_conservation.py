@@ -17,7 +17,8 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as draw
 
-from harness.twin import Msg, Pipe, SocketBase, Twin
+from harness.twin import Msg, SocketBase, Twin
+from harness.twin.pipe import Pipe
 
 from .witness import MS, Witness
 

@@ -87,3 +87,30 @@ def test_a_pipe_that_is_noticed_too_late_loses_what_it_holds() -> None:
     witness, under_way = fates(asks, is_late)
     assert [data for _, data in witness.losses] == [b"question"]
     assert under_way == []
+
+
+def test_what_was_written_for_a_connection_that_is_gone_is_under_way_until_that_is_noticed() -> None:
+    """IMMEDIATE: the session has started again with an empty queue, the application still writes to the old one."""
+
+    def leaves(twin: Twin) -> Any:
+        socket = twin.zmq.Context().socket(twin.zmq.XSUB)
+        socket.bind("ipc://place")
+        socket.send(b"\1a")
+        socket.poll(10)
+        twin.sleep_ns(20 * MS - twin.now_ns)
+        socket.close(0)
+
+    def publishes(twin: Twin) -> Any:
+        socket = twin.zmq.Context().socket(twin.zmq.PUB)
+        socket.immediate = 1
+        socket.connect("ipc://place")
+        twin.sleep_ns(20 * MS - 100_000)
+        socket.send(b"a: early")
+        twin.sleep_ns(300_000)
+        socket.send(b"a: late")  # less than a command window after the first: nothing is noticed (F43)
+        twin.sleep_ns(1 << 60)
+        return socket
+
+    witness, under_way = fates(leaves, publishes)
+    assert under_way == [b"a: late"]
+    assert [data for _, data in witness.losses] == [b"a: early"]

@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.twin import Msg, Observer, Pipe, SocketBase, Twin
+from harness.twin import Msg, Observer, SocketBase, Twin
+from harness.twin.pipe import Pipe
 
 MS = 1_000_000
 SECOND = 1_000 * MS
