@@ -349,8 +349,8 @@ REFUSED = [
     ("import os; os.fork()", "os.fork() cannot be simulated: another process"),
     ("import os; os.system('ls')", "os.system() cannot be simulated: another process"),
     (
-        "from multiprocessing import Process\nProcess()",
-        "multiprocessing.Process() cannot be simulated: another process",
+        "from multiprocessing import Pool\nPool()",
+        "multiprocessing.Pool() cannot be simulated: another process",
     ),
     ("import gevent", "gevent cannot be simulated: gevent replaces"),
     ("import signal; signal.pause()", "signal.pause() cannot be simulated: signals"),

@@ -90,7 +90,7 @@ def _outputs(order: Order) -> tuple[list[tuple[TextIO, TextIO]], list[Prefixed]]
 def exit_status(play: Play, ending: Ending, order: Order) -> int:
     """What the run as a whole has come to."""
     # Whoever was killed as the topology file says has not failed.
-    statuses = [0 if home.killed else home.exit_status for home in play.homes]
+    statuses = [0 if home.killed else home.exit_status for home in play.homes if home.parent is None]
     if ending.reason == "interrupted":
         return INTERRUPTED
     if play.book.violations or play.book.unexplained:

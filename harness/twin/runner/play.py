@@ -118,7 +118,7 @@ class Play:
                 program.script,
                 program.arguments,
                 name=program.name or None,
-                index=index,
+                family=self.homes,
                 host=program.host,
                 seed=seed,
                 stdout=stdout,
@@ -128,7 +128,6 @@ class Play:
             home.start(program.start_ns or _lag_ns(seed, index))
             if program.kill_ns is not None:
                 self.twin.at(program.kill_ns, home.kill)
-            self.homes.append(home)
 
     def _somebody_has_gone(self) -> None:
         if all(home.exit_status is not None for home in self.homes):

@@ -40,7 +40,9 @@ class Home:
         script: the file.
         arguments: what follows the file's name on its command line.
         name: for people; None is the file's name.
-        index: distinguishes the programs of one world.
+        family: all programs of the world; this one joins them, and its place there is its index.
+        parent: the program whose child it is (``multiprocessing``), else None.
+        job: what a child does in place of the script; it is given this.
         host: name of the simulated host, which must be there.
         seed: all chance in the program is drawn from it and its index.
         stdout, stderr: where its output goes; None is that of the process.
@@ -49,6 +51,9 @@ class Home:
 
     Attributes:
         exit_status, ended_ns: None while it runs.
+        children: its processes of ``multiprocessing``; ``family_member`` is the one that it is itself.
+        importing_main: whether the script is only being imported, in a child.
+        at_end: is called when it has ended.
         killed: whether it was taken away from outside.
         error: the exception that it died of, else None.
     """
@@ -64,7 +69,9 @@ class Home:
         arguments: tuple[str, ...] = (),
         *,
         name: str | None = None,
-        index: int = 0,
+        family: list[Home] | None = None,
+        parent: Home | None = None,
+        job: Callable[[Home], None] | None = None,
         host: str = MAIN_HOST,
         seed: int = 0,
         stdout: TextIO | None = None,
@@ -80,16 +87,26 @@ class Home:
         self.name = name or self.script.name
         self.argv = [str(script), *arguments]
         self.path = [str(self.script.resolve().parent), *(place for place in sys.path if place)]
-        self.index = index
-        self.pid = _FIRST_PID + index
+        self.family = [] if family is None else family
+        self.index = len(self.family)
+        self.family.append(self)
+        self.parent = parent
+        self._job = job
+        self.children: list[Any] = []
+        self.family_member: Any = None
+        self.processes_named = 0
+        self.importing_main = False
+        self.pid = _FIRST_PID + self.index
         self.host = host
         self._machine = twin.network.known(host)
         self.killed = False
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
-        self.random_bytes = RandomBytes(seed, f"program/{index}")
+        self._seed = seed
+        self.random_bytes = RandomBytes(seed, f"program/{self.index}")
+        self.at_end: list[Callable[[], None]] = []
         self.at_exit: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
-        self.threads = Threads(self, self.pid)
+        self.threads = Threads(self, self.pid << 12)
         self.processes: list[Process] = []
         self.modules = Modules(self)
         self.exit_status: int | None = None
@@ -147,7 +164,7 @@ class Home:
 
     def _live(self) -> None:
         load = self.modules.load
-        status = self._guarded(self._run_script)
+        status = self._guarded(self._run)
         # As the interpreter does: wait for threads that are no daemons, then call the exit handlers.
         self._guarded(load("threading")._shutdown)
         self._guarded(load("atexit")._run_exitfuncs)
@@ -155,14 +172,39 @@ class Home:
         self.kernel.spend(TEARDOWN_NS)
         self.end_at_once(status)
 
-    def _run_script(self) -> None:
-        load = self.modules.load
-        load("threading")  # the first thread to import it is the main thread
+    def _run(self) -> None:
+        self.modules.load("threading")  # the first thread to import it is the main thread
+        if self._job is None:
+            self.run_main("__main__")
+        else:
+            self._job(self)
+
+    def run_main(self, name: str) -> None:
+        """Run the script as the module of that name. Raises whatever it raises."""
         code = compile(self.script.read_bytes(), self.argv[0], "exec", dont_inherit=True)
-        module = types.ModuleType("__main__")
+        module = types.ModuleType(name)
         module.__dict__.update(__file__=self.argv[0], __builtins__=vars(self.modules.builtins))
-        self.modules.loaded["__main__"] = module
+        self.modules.loaded["__main__"] = self.modules.loaded["__mp_main__"] = module
+        self.importing_main = name != "__main__"
         exec(code, module.__dict__)  # noqa: S102 - running the user's program is the purpose
+        self.importing_main = False
+
+    def child(self, name: str, job: Callable[[Home], None]) -> Home:
+        """One more program, made of the same script, that does ``job``."""
+        return Home(
+            self.twin,
+            self.script,
+            tuple(self.argv[1:]),
+            name=f"{self.name}/{name}",
+            family=self.family,
+            parent=self,
+            job=job,
+            host=self.host,
+            seed=self._seed,
+            stdout=self.stdout,
+            stderr=self.stderr,
+            on_end=self._on_end,
+        )
 
     def _guarded(self, function: Callable[[], None]) -> int:
         """Call and give the exit status that it leads to."""
@@ -207,5 +249,7 @@ class Home:
         for process in self.processes:
             process.finished = True  # nothing of a daemon thread runs again, its ``finally`` blocks neither
         self.twin.vanish(self.index)
+        for told in self.at_end:
+            told()
         if self._on_end is not None:
             self._on_end()

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.twin import backend
-from harness.twin.virtual import chance, clock, event_loop, refusals, system, threads, tracebacks, tuning
+from harness.twin.virtual import chance, children, clock, event_loop, refusals, system, threads, tracebacks, tuning
 
 if TYPE_CHECKING:
     from harness.twin.virtual.home import Home
@@ -54,6 +54,7 @@ _VIRTUAL: Final[dict[str, Callable[[Modules], types.ModuleType]]] = {
     "socket": system.socket_module,
     "subprocess": system.subprocess_module,
     "atexit": system.atexit_module,
+    "multiprocessing": children.process_module,
     "importlib": system.importlib_module,
 }
 

@@ -100,8 +100,15 @@ def _refusing_class(module: str, name: str, why: str, base: type) -> type:
 
 def absent_module(name: str) -> types.ModuleType:
     """A module that may be imported, and names from it; whoever calls or makes any of them is refused."""
-    why, _ = REFUSED_NAMES[name.partition(".")[0]]
     module = types.ModuleType(name)
+    refuse_rest(module)
+    return module
+
+
+def refuse_rest(module: types.ModuleType) -> None:
+    """Whatever ``module`` does not have itself is refused when it is called or made."""
+    name = module.__name__
+    why, _ = REFUSED_NAMES[name.partition(".")[0]]
     real = importlib.import_module(name)
 
     def missing(item: str) -> Any:
@@ -114,4 +121,3 @@ def absent_module(name: str) -> types.ModuleType:
 
     module.__dict__["__getattr__"] = missing
     module.__dict__["__path__"] = []
-    return module

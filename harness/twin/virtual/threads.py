@@ -157,7 +157,11 @@ class Threads:
 
     def get_ident(self) -> int:
         """The number of the running thread."""
-        return self._idents.get(self.home.kernel.running(), self._main_ident)
+        process = self.home.kernel.running()
+        ident = self._idents.get(process)
+        if ident is None and process.program is not None and process.program.threads is not self:
+            return int(process.program.threads.get_ident())  # a lock of this program, shared with another one
+        return self._main_ident if ident is None else ident
 
     def start_new_thread(self, function: Any, args: Any, kwargs: Any = None) -> int:
         """Start a thread: its number. Raises TypeError."""
