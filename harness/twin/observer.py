@@ -24,6 +24,9 @@ class Observer:
     def lost(self, cause: str, msg: Msg, remote: SocketBase | None) -> None:
         """The message that ends with frame ``msg`` will not reach ``remote`` (None: nobody yet)."""
 
+    def taken(self, socket: SocketBase, msg: Msg) -> None:
+        """The library itself has read this message for ``socket``: the answer of an authentication handler."""
+
     def published(self, socket: SocketBase, msg: Msg, matching: Collection[Pipe]) -> None:
         """A PUB-like socket has given this message to those of its pipes that subscribe to it."""
 

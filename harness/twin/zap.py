@@ -150,10 +150,13 @@ class ZapClient:
         """Read the reply; whether there was one. Raises ProtocolError when it is malformed."""
         frames = []
         mechanism = self._mechanism
+        session = mechanism.session
         for position in range(_REPLY_FRAMES):
-            msg = mechanism.session.zap.read()
+            msg = session.zap.read()
             if msg is None:
                 return False
+            if not msg.more:
+                session.observer.taken(session.socket, msg)
             if msg.more == (position == _REPLY_FRAMES - 1):
                 mechanism.fail(_MALFORMED_REPLY)
             frames.append(msg.data)
@@ -172,5 +175,5 @@ class ZapClient:
         self.status, mechanism.user_id = status, user_id
         mechanism.zap_properties = {**dict(reversed(properties)), "User-Id": user_id}
         if status != b"200":
-            mechanism.session.event("handshake_failed_auth", int(status))
+            session.event("handshake_failed_auth", int(status))
         return True

@@ -117,3 +117,15 @@ def test_lazy_pirate_prints_the_same_on_real_sockets(capsys: pytest.CaptureFixtu
         server.wait()
     told = Told(capsys, "lazy_pirate_server.py", "--", *words)
     assert told.by("lazy_pirate_client.py") == real.splitlines()
+
+
+def test_a_locked_house(capsys: pytest.CaptureFixture[str]) -> None:
+    """CURVE with certificates, an authenticator in a thread, a monitor read by another."""
+    told = Told(capsys, "locked_house.py")
+    assert told.status == 0
+    said = [line[-1] for line in told.lines]
+    assert said[:6] == ["LISTENING", "ACCEPTED", "HANDSHAKE_SUCCEEDED", "may I? 40", "come in", said[5]]
+    # The first client closes while the second connects.
+    assert sorted(said[5:7]) == ["ACCEPTED", "DISCONNECTED"]
+    assert said[7:] == ["HANDSHAKE_FAILED_AUTH", "DISCONNECTED", "nobody answers", "CLOSED", "MONITOR_STOPPED"]
+    assert told.summary["ledger"]["lost"] == {"linger": 1}

@@ -11,6 +11,7 @@ from harness.twin.errors import ProtocolError
 from harness.twin.handshake import Handshake
 from harness.twin.keys import KeySequence, public_of, z85_decode, z85_encode
 from harness.twin.msg import CANCEL, COMMAND, SUBSCRIBE, Msg
+from harness.twin.observer import Observer
 from harness.twin.security import CURVE, NULL, PLAIN, Security
 
 SECRET = bytes(range(32))
@@ -43,6 +44,7 @@ def end(kind: str, security: Security, events: list[Any], handler: bool = True) 
         event=lambda name, value=0: events.append((name, value)),
         zap=Unasked(handler),
         peer_address="127.0.0.1",
+        observer=Observer(),
     )
     return Handshake(session)  # type: ignore[arg-type]
 

@@ -166,11 +166,16 @@ class Book(Observer):
         """The application has read the last frame of a message."""
         line = self.lines[self._numbers[socket]]
         line.received += 1
+        self.taken(socket, msg)
+
+    def taken(self, socket: SocketBase, msg: Msg) -> None:
+        """A message has arrived, at the application or at the library itself."""
         entry = self._entries.get(msg)
         if entry is not None:
-            key = (entry.sender, line.number)
+            number = self._numbers[socket]
+            key = (entry.sender, number)
             self.delivered[key] = self.delivered.get(key, 0) + 1
-            self._settle(msg, entry, line.number, self._now_ns(), "delivered", "")
+            self._settle(msg, entry, number, self._now_ns(), "delivered", "")
 
     def _settle(self, msg: Msg, entry: Entry, receiver: int, received_ns: int, fate: str, cause: str) -> None:
         self._rows.add(entry, receiver, received_ns, fate, cause)
