@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from harness.twin.connecter import STOP_AFTER_DISCONNECT
 from harness.twin.errors import TwinError
 from harness.twin.options import NotSimulatedYet
+from harness.twin.transport.inproc import InprocConnection
 
 if TYPE_CHECKING:
     from harness.twin.context import Endpoint
+    from harness.twin.pipe import Pipe
     from harness.twin.socket_base import SocketBase
 
 
@@ -82,6 +84,16 @@ class Endpoints:
         linger_ms = self._socket.options.linger
         for endpoint in self._opened.pop(address, ()):
             endpoint.close(linger_ms)
+
+    def lost(self, pipe: Pipe) -> None:
+        """A pipe is dead; over inproc there is nothing left to disconnect then."""
+        for address, opened in list(self._opened.items()):
+            for endpoint in opened:
+                if isinstance(endpoint, InprocConnection) and endpoint.pipe is pipe:
+                    opened.remove(endpoint)
+                    if not opened:
+                        del self._opened[address]
+                    return
 
     def close(self) -> None:
         """The socket closes: end all that it has opened, and every connection that came in."""

@@ -146,6 +146,8 @@ class SocketBase(Commands):
         self.observer.detached(self, pipe)
         if self.closed:
             self.context.check_ended()
+        else:
+            self.endpoints.lost(pipe)
 
     def hiccuped(self, pipe: Pipe) -> None:
         """A command: the connection under a pipe was lost; with IMMEDIATE the pipe goes, too (F139)."""

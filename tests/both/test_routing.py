@@ -216,59 +216,128 @@ def test_a_malformed_request_leaves_the_next_one_whole(stage: Stage) -> None:
     assert stage.play(malformed_request_from_a_full_peer) == [["question"], "ok", ["", "answer"]]
 
 
-ERRORS = (
-    ("ROUTER", "ROUTER_HANDOVER", -1, "EINVAL"),
-    ("ROUTER", "ROUTER_HANDOVER", 2, "ok"),
-    ("ROUTER", "PROBE_ROUTER", -1, "EINVAL"),
-    ("DEALER", "ROUTER_HANDOVER", 1, "EINVAL"),
-    ("DEALER", "CONNECT_ROUTING_ID", b"name", "EINVAL"),
-    ("DEALER", "PROBE_ROUTER", 1, "ok"),
-    ("REQ", "PROBE_ROUTER", 1, "ok"),
-    ("REP", "ROUTER_HANDOVER", 1, "ok"),
-    ("REP", "ROUTER_MANDATORY", 1, "ok"),
-    ("REP", "PROBE_ROUTER", 1, "ok"),
-    ("PUSH", "PROBE_ROUTER", 1, "EINVAL"),
-    ("PAIR", "REQ_RELAXED", 1, "EINVAL"),
-    ("ROUTER", "ROUTER_NOTIFY", 1, "EINVAL"),
-    ("XSUB", 115, 1, "EINVAL"),
-    ("XPUB", "SUBSCRIBE", b"A", "EINVAL"),
-    ("SUB", "ONLY_FIRST_SUBSCRIBE", 1, "EINVAL"),
-    ("XSUB", "ONLY_FIRST_SUBSCRIBE", 1, "ok"),
-    ("PUB", "XPUB_MANUAL", 1, "ok"),
-    ("PUB", "XPUB_WELCOME_MSG", b"W", "ok"),
-    ("SUB", "XPUB_VERBOSE", 1, "EINVAL"),
-    ("PULL", "INVERT_MATCHING", 1, "ok"),
-)
+def peer_leaves_within_a_message(stage: Stage, transport: str) -> dict[str, Any]:
+    zmq = stage.zmq
+    router = stage.socket(zmq.ROUTER, ROUTER_MANDATORY=1)
+    endpoint = stage.bind(router, transport)
+    leaves = named(stage, zmq.DEALER, endpoint, b"X")
+    stays = named(stage, zmq.DEALER, endpoint, b"Y")
+    stage.settle()
+    router.send(b"X", zmq.SNDMORE)
+    router.send(b"first", zmq.SNDMORE)
+    leaves.close()
+    stage.settle()
+    rest = stage.attempt(router.send, b"last")
+    after = stage.offer(router, "X", "?")
+    other = stage.offer(router, "Y", "whole")
+    back = named(stage, zmq.DEALER, endpoint, b"X")
+    stage.settle()
+    return {"rest": rest, "after": after, "other": other, "got": [stage.take(stays), stage.take(back, 0.2)]}
 
 
-def set_it(stage: Stage, kind: str, option: str | int, value: Any) -> str:
-    number = getattr(stage.zmq, option) if isinstance(option, str) else option
-    return stage.attempt(stage.socket(getattr(stage.zmq, kind)).setsockopt, number, value)
+@pytest.mark.parametrize("transport", ["tcp", "inproc"])
+def test_a_peer_that_leaves_within_a_message(stage: Stage, transport: str) -> None:
+    """The rest is swallowed without a word; nothing of it reaches a successor of that name (F22, F93)."""
+    assert stage.play(peer_leaves_within_a_message, transport) == {
+        "rest": "ok",
+        "after": "EHOSTUNREACH",
+        "other": "ok",
+        "got": [["whole"], "EAGAIN"],
+    }
 
 
-@pytest.mark.parametrize(("kind", "option", "value", "expected"), ERRORS)
-def test_which_type_takes_which_option(stage: Stage, kind: str, option: str | int, value: Any, expected: str) -> None:
-    """A type takes what its ancestors take: REQ what DEALER, REP what ROUTER, PUB what XPUB; drafts are unknown."""
-    assert stage.play(set_it, kind, option, value) == expected
+def dealer_loses_its_peer_within_a_message(stage: Stage, polled: bool) -> dict[str, Any]:
+    zmq = stage.zmq
+    dealer = stage.socket(zmq.DEALER)
+    endpoint = stage.bind(dealer, "inproc")
+    first = stage.socket(zmq.DEALER)
+    first.connect(endpoint)
+    stage.settle(0.05)
+    dealer.send(b"one", zmq.SNDMORE)
+    first.close()
+    stage.sleep(0.05)
+    if polled:
+        stage.settle(0.2)
+    rest = [stage.attempt(dealer.send, b"two", zmq.SNDMORE), stage.attempt(dealer.send, b"three")]
+    second = stage.socket(zmq.DEALER)
+    second.connect(endpoint)
+    stage.settle(0.05)
+    whole = stage.offer(dealer, "whole")
+    return {"rest": rest, "whole": whole, "got": text(stage.drain(second, 0.1))}
 
 
-def read_it(stage: Stage, kind: str, option: str) -> str:
-    return stage.attempt(stage.socket(getattr(stage.zmq, kind)).getsockopt, getattr(stage.zmq, option))
+@pytest.mark.parametrize("polled", [False, True])
+def test_a_dealer_that_loses_its_peer_within_a_message(stage: Stage, polled: bool) -> None:
+    """The frames that are still to come are swallowed, the next message goes to the next peer whole (F75)."""
+    assert stage.play(dealer_loses_its_peer_within_a_message, polled) == {
+        "rest": ["ok", "ok"],
+        "whole": "ok",
+        "got": [["whole"]],
+    }
 
 
-@pytest.mark.parametrize(
-    ("kind", "option", "expected"),
-    [
-        ("ROUTER", "ROUTER_HANDOVER", "EINVAL"),
-        ("ROUTER", "CONNECT_ROUTING_ID", "EINVAL"),
-        ("DEALER", "PROBE_ROUTER", "EINVAL"),
-        ("XPUB", "XPUB_MANUAL", "EINVAL"),
-        ("XPUB", "XPUB_WELCOME_MSG", "EINVAL"),
-        ("XPUB", "INVERT_MATCHING", "ok"),
-        ("XPUB", "TOPICS_COUNT", "ok"),
-        ("PULL", "TOPICS_COUNT", "EINVAL"),
-    ],
-)
-def test_options_of_a_type_cannot_be_read(stage: Stage, kind: str, option: str, expected: str) -> None:
-    """Only what all types share, and TOPICS_COUNT, can be read."""
-    assert stage.play(read_it, kind, option) == expected
+def two_routers(stage: Stage) -> list[Any]:
+    zmq = stage.zmq
+    one = stage.socket(zmq.ROUTER, ROUTING_ID=b"one", ROUTER_MANDATORY=1)
+    two = stage.socket(zmq.ROUTER, ROUTING_ID=b"two", ROUTER_MANDATORY=1)
+    two.connect(stage.bind(one))
+    early = stage.offer(one, "two", "too early")
+    stage.settle()
+    there = stage.offer(one, "two", "hi", "there")
+    at_two = stage.take(two)
+    back = stage.offer(two, "one", "ho")
+    return [early, there, at_two, back, stage.take(one)]
+
+
+def test_two_routers_know_each_other_by_name(stage: Stage) -> None:
+    """As soon as the identities were exchanged (F183)."""
+    assert stage.play(two_routers) == ["EHOSTUNREACH", "ok", ["one", "hi", "there"], "ok", ["two", "ho"]]
+
+
+def probe_before_the_identity(stage: Stage) -> list[Any]:
+    zmq = stage.zmq
+    waiting = stage.socket(zmq.ROUTER)
+    place = stage.endpoint("inproc")
+    waiting.connect(place)
+    prober = stage.socket(zmq.ROUTER, ROUTING_ID=b"P", PROBE_ROUTER=1)
+    prober.bind(place)
+    stage.settle(0.05)
+    probed = stage.take(waiting, 0.2)
+    waiting.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    return [probed, stage.offer(waiting, "P", "by name")]
+
+
+def test_a_probe_that_comes_before_the_identity_is_taken_for_it(stage: Stage) -> None:
+    """Over inproc, where a ROUTER was connected before the other was bound: the probe is lost, and so is the name."""
+    assert stage.play(probe_before_the_identity) == ["EAGAIN", "EHOSTUNREACH"]
+
+
+def nothing_left_to_disconnect(stage: Stage) -> list[str]:
+    zmq = stage.zmq
+    pull, push, place = stage.pair("inproc", zmq.PULL, zmq.PUSH)
+    pull.close()
+    stage.settle(0.1)
+    return [stage.attempt(push.disconnect, place), stage.attempt(push.disconnect, place)]
+
+
+def test_an_inproc_connection_goes_with_its_peer(stage: Stage) -> None:
+    """There is no reconnection over inproc, so its address is forgotten with the pipe (F203)."""
+    assert stage.play(nothing_left_to_disconnect) == ["ENOENT", "ENOENT"]
+
+
+def options_after_bind(stage: Stage) -> list[Any]:
+    zmq = stage.zmq
+    router = stage.socket(zmq.ROUTER, ROUTER_MANDATORY=1)
+    dealer = stage.socket(zmq.DEALER, ROUTING_ID=b"early", RCVHWM=3)
+    place = stage.bind(dealer, "inproc")
+    dealer.setsockopt(zmq.ROUTING_ID, b"late")
+    dealer.setsockopt(zmq.RCVHWM, 1)
+    router.setsockopt(zmq.SNDHWM, 2)
+    router.connect(place)
+    stage.settle(0.05)
+    return [stage.offer(router, "late", "?"), stage.fill(router, 20, lambda _: [b"early", b"x"])]
+
+
+def test_inproc_takes_the_binder_as_it_was_at_bind(stage: Stage) -> None:
+    """Its identity and marks of that moment count for whoever connects later (F12, F23)."""
+    assert stage.play(options_after_bind) == ["EHOSTUNREACH", 5]

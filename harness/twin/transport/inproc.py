@@ -31,16 +31,16 @@ class _Name:
         self._inproc.forget(self._name, self)
 
 
-class _Connection:
+class InprocConnection:
     """What connect made."""
 
     def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
+        self.pipe = pipe
 
     def close(self, linger_ms: int) -> None:
         """Disconnect: what was written is still delivered (F174)."""
         del linger_ms
-        self._pipe.terminate(True)
+        self.pipe.terminate(True)
 
 
 class Inproc:
@@ -60,7 +60,7 @@ class Inproc:
             self._join(bound, peer, options, near, far)
         return f"inproc://{name}", bound
 
-    def connect(self, socket: SocketBase, name: str) -> _Connection:
+    def connect(self, socket: SocketBase, name: str) -> InprocConnection:
         """Connect to a name, bound or not yet (F8, F9)."""
         options = socket.options
         conflate = socket.conflates(options)  # the connecting side alone decides
@@ -71,7 +71,7 @@ class Inproc:
             _send_routing_id(near, options)
             self._pending.setdefault(name, []).append((socket, options.snapshot(), near, far))
         else:
-            theirs = bound.socket.options
+            theirs = bound.options
             hwms = _sum(options.sndhwm, theirs.rcvhwm), _sum(options.rcvhwm, theirs.sndhwm)
             near, far = connection_pipes((socket, bound.socket), hwms, conflate)
             if not conflate:
@@ -83,11 +83,11 @@ class Inproc:
                 _send_routing_id(far, theirs)
             bound.socket.post(bound.socket.process_bind, far)
         socket.attach_pipe(near, locally_initiated=True)
-        return _Connection(near)
+        return InprocConnection(near)
 
     def _join(self, bound: _Name, peer: SocketBase, options: Options, near: Pipe, far: Pipe) -> None:
         socket = bound.socket
-        theirs = socket.options
+        theirs = bound.options
         far.owner = socket
         near.remote, far.remote = socket, peer
         if not socket.receives_routing_id:
@@ -99,10 +99,11 @@ class Inproc:
             _boost(near, far, options, theirs)
             near.set_hwms(options.rcvhwm, options.sndhwm)
             far.set_hwms(theirs.rcvhwm, theirs.sndhwm)
+        # The binder's own thread does this inside bind, so there is no command to wait for. What it writes to a
+        # new pipe at once (a probe, subscriptions) comes before its identity, and a ROUTER takes that for one.
+        socket.process_bind(far)
         if peer.receives_routing_id:
             _send_routing_id(far, theirs)
-        # The binder's own thread does this inside bind, so there is no command to wait for.
-        socket.process_bind(far)
 
     def find(self, name: str) -> SocketBase | None:
         """Who has bound that name, if anybody."""
