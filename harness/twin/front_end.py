@@ -23,8 +23,12 @@ from typing import Any
 from harness.twin import backend
 from harness.twin.face import use_front
 from harness.twin.kernel import current_process
+from harness.twin.options import NotSimulatedYet
 
 _ROOT = "zmq"
+
+_NEEDS_A_LOOP = ("zmq.asyncio", "zmq._future", "zmq.green")
+"""What waits in an event loop; only programs with modules of their own have one in virtual time."""
 
 
 class FrontEnd:
@@ -60,6 +64,8 @@ class FrontEnd:
         return module
 
     def _make(self, name: str) -> types.ModuleType:
+        if name in _NEEDS_A_LOOP:
+            raise NotSimulatedYet(f"{name} in a function (in a script it is: python -m harness.twin)")
         path = self._root.joinpath(*name.split(".")[1:])
         package = path.is_dir()
         file = path / "__init__.py" if package else path.with_suffix(".py")

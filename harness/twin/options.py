@@ -12,7 +12,8 @@ import errno
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["int", "int64", "bytes", "bool"]
+Kind = Literal["int", "int64", "bytes", "bool", "flag"]
+"""A bool takes 0 and 1; a flag any integer, and is 1 unless that was 0."""
 
 
 class NotSimulatedYet(NotImplementedError):  # noqa: N818 - a statement, as libzmq's ETERM is one
@@ -29,7 +30,7 @@ class Option:
     Attributes:
         number: as in ``zmq.h``.
         default: value of a new socket.
-        minimum, maximum: allowed integers; None is no limit.
+        minimum, maximum: allowed integers, or lengths of strings; None is no limit.
         status: ``core`` (obeyed), ``kept`` (no effect on a simulation) or ``later``.
         write, read: whether setsockopt and getsockopt take it.
     """
@@ -47,7 +48,7 @@ class Option:
     def check(self, value: int | bytes) -> int:
         """0, or the errno that libzmq gives for this value."""
         if isinstance(value, bytes):
-            return 0 if self.kind == "bytes" else errno.EINVAL
+            return 0 if self.kind == "bytes" and len(value) >= (self.minimum or 0) else errno.EINVAL
         if self.kind == "bytes":
             return errno.EINVAL
         if self.kind == "bool" and value not in (0, 1):
@@ -110,20 +111,20 @@ TABLE: Final = (
     _core("XPUB_MANUAL_LAST_VALUE", 98, "int", 0, 0),
     _core("XPUB_WELCOME_MSG", 72, "bytes", b""),
     _core("ONLY_FIRST_SUBSCRIBE", 108, "int", 0, 0),
-    _core("INVERT_MATCHING", 74, "int", 0, 0),
+    _core("INVERT_MATCHING", 74, "flag", 0),
     _core("CONFLATE", 54, "bool", 0),
     _core("REQ_CORRELATE", 52, "int", 0, 0),
     _core("REQ_RELAXED", 53, "int", 0, 0),
     _core("RECONNECT_IVL", 18, "int", 100, -1),
-    _core("HEARTBEAT_TIMEOUT", 77, "int", -1, -1),
+    _core("HEARTBEAT_TIMEOUT", 77, "int", -1, 0),
     _core("HEARTBEAT_TTL", 76, "int", 0, -99, 6553599),
     _core("HEARTBEAT_IVL", 75, "int", 0, 0),
     _core("HANDSHAKE_IVL", 66, "int", 30000, 0),
     _core("CONNECT_TIMEOUT", 79, "int", 0, 0),
-    _core("RECONNECT_STOP", 109, "int", 0, 0),
+    _core("RECONNECT_STOP", 109, "int", 0),
     _core("RECONNECT_IVL_MAX", 21, "int", 0, 0),
     _core("IMMEDIATE", 39, "bool", 0),
-    _core("AFFINITY", 4, "int64", 0, 0),
+    _core("AFFINITY", 4, "int64", 0),
     _read_only("RCVMORE", 13, "int"),
     _read_only("FD", 14, "int"),
     _read_only("EVENTS", 15, "int"),
@@ -148,6 +149,7 @@ TABLE: Final = (
     _core("IPV4ONLY", 31, "bool", 1),
     # Kept: no effect on what is simulated.
     _kept("TOS", 57, "int", 0, 0),
+    _kept("LOOPBACK_FASTPATH", 94, "flag", 0),
     # Silent networks: F155, F156.
     _core("TCP_KEEPALIVE", 34, "int", -1, -1, 1),
     _core("TCP_KEEPALIVE_CNT", 35, "int", -1, -1),
@@ -159,18 +161,16 @@ TABLE: Final = (
     _core("RECOVERY_IVL", 9, "int", 10000, 0),
     _core("MULTICAST_MAXTPDU", 84, "int", 1500, 1),
     _kept("MULTICAST_HOPS", 25, "int", 1, 1),
-    _kept("MULTICAST_LOOP", 96, "bool", 1),
+    _kept("MULTICAST_LOOP", 96, "flag", 1),
     # Not simulated yet: they change loss or latency.
-    _later("MAXMSGSIZE", 22, "int64", -1, -1),
-    _later("SOCKS_PROXY", 68, "bytes", b""),
-    _later("BINDTODEVICE", 92, "bytes", b""),
+    _later("MAXMSGSIZE", 22, "int64", -1),
+    _later("SOCKS_PROXY", 68, "bytes", b"", 1),
+    _later("BINDTODEVICE", 92, "bytes", b"", 1),
     _later("USE_FD", 89, "int", -1, -1),
-    _later("VMCI_CONNECT_TIMEOUT", 88, "int", 0, 0),
-    _later("TCP_ACCEPT_FILTER", 38, "bytes", b""),
-    _later("IPC_FILTER_PID", 58, "int", -1),
-    _later("IPC_FILTER_UID", 59, "int", -1),
-    _later("IPC_FILTER_GID", 60, "int", -1),
-    _later("LOOPBACK_FASTPATH", 94, "bool", 0),
+    Option("TCP_ACCEPT_FILTER", 38, "bytes", b"", 1, read=False),
+    Option("IPC_FILTER_PID", 58, "int", -1, read=False),
+    Option("IPC_FILTER_UID", 59, "int", -1, read=False),
+    Option("IPC_FILTER_GID", 60, "int", -1, read=False),
     _later("SOCKS_USERNAME", 99, "bytes", b""),
     _later("SOCKS_PASSWORD", 100, "bytes", b""),
 )

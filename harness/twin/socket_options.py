@@ -124,6 +124,8 @@ def set_option(socket: SocketBase, number: int, value: int | bytes) -> None:
     """setsockopt. Raises TwinError (EINVAL), NotSimulatedYet."""
     socket.check_open()
     option = _checked(number, value)
+    if option.kind == "flag":
+        value = int(value != 0)
     if option.status == "later":
         if value != option.default:
             raise NotSimulatedYet(f"socket option {option.name}")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import zmq as real
 
-from harness.twin import NotInSimulationError, Twin, run_file
+from harness.twin import NotInSimulationError, NotSimulatedYet, Twin, run_file
 from harness.twin.front_end import front_end
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -268,3 +268,8 @@ def test_what_pyzmq_has_not_cannot_be_imported(tmp_path: Path, line: str) -> Non
     path.write_text(line)
     with pytest.raises(ImportError, match="nonsense"):
         run_file(path)
+
+
+def test_an_event_loop_needs_a_program_of_its_own() -> None:
+    with pytest.raises(NotSimulatedYet, match="zmq.asyncio in a function"):
+        front_end().load("zmq.asyncio")
