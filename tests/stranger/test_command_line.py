@@ -278,6 +278,25 @@ def test_a_program_that_ends_takes_its_sockets_with_it(folder: Path) -> None:
     assert "lost 10: sender.py PUSH#2: still queued when its socket was closed or its program ended (linger)" in err
 
 
+def test_ctrl_c_in_virtual_time(folder: Path) -> None:
+    polite = write(
+        folder / "polite.py",
+        """
+        import zmq
+        try:
+            zmq.Context().socket(zmq.PULL).poll()
+        except KeyboardInterrupt:
+            print("counted 0")
+        """,
+    )
+    status, out, err = run("--interrupt", "5s", polite, "--", str(folder / "server.py"))
+    assert status == 0
+    assert out == "polite.py | counted 0\n"
+    assert "server.py | KeyboardInterrupt\n" in err
+    assert "polite.py: exit status 0, server.py: exit status 130" in err
+    assert err.count("Traceback") == 1
+
+
 def test_times_stand_before_the_lines(folder: Path) -> None:
     script = write(folder / "tick.py", "import time\nfor _ in range(2):\n    time.sleep(1)\n    print('tick')\n")
     lines = run("--times", "--quiet", script)[1].splitlines()

@@ -109,6 +109,35 @@ def test_a_killed_program_takes_its_sockets_along(folder: Path, capsys: pytest.C
     assert summary["programs"]["client"]["exit_status"] is None
 
 
+def test_signals_come_to_programs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "polite.py").write_text(
+        textwrap.dedent("""
+        import signal, sys, time, zmq
+        def leave(number, frame):
+            print("asked to leave", number)
+            sys.exit(4)
+        signal.signal(signal.SIGTERM, leave)
+        pull = zmq.Context().socket(zmq.PULL)
+        pull.bind("inproc://x")
+        while True:
+            try:
+                pull.recv()
+            except KeyboardInterrupt:
+                print("interrupted", round(time.monotonic() - 86400, 2))
+        """)
+    )
+    program = "[program.{}]\nscript = 'polite.py'\n"
+    text = program.format("polite") + "interrupt = '2s'\nterminate = '3s'\n" + program.format("other") + "kill = '1s'\n"
+    path = net_file(folder, text=text)
+    assert main(["--json", "--topology", str(path)]) == 4
+    out, err = capsys.readouterr()
+    assert err.splitlines() == ["polite | interrupted 2.0", "polite | asked to leave 15"]
+    programs = json.loads(out)["programs"]
+    assert programs["polite"] == {"exit_status": 4, "ended_ns": programs["polite"]["ended_ns"]}
+    assert 3e9 < programs["polite"]["ended_ns"] < 3.01e9
+    assert programs["other"] == {"exit_status": 137, "ended_ns": 1_000_000_000}
+
+
 def test_many_programs_of_one_kind(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "show.py").write_text("import sys\nprint(sys.argv[1:])\n")
     path = net_file(folder, text='[program.p]\nscript = "show.py"\ncount = 2\nargs = ["--id", "w{number}"]\n')

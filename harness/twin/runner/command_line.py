@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NoReturn
@@ -92,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, metavar="N", help="all chance is drawn from it (0)")
     parser.add_argument("--until", metavar="TIME", help='end at that virtual time, such as "90s" (60s)')
+    parser.add_argument("--interrupt", metavar="TIME", help="then press Ctrl-C in all programs (never)")
     parser.add_argument("--wall-limit", default="60s", metavar="TIME", help="end after that real time (60s)")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write a Parquet file, a row a message and receiver")
     parser.add_argument("--profile", metavar="NAME", help="what things cost: a shipped profile or a file")
@@ -115,7 +117,7 @@ def read_command_line(words: list[str]) -> Order:
     if options.profile is not None:
         _check_profile(options.profile)
     return Order(
-        programs=tuple(_distinct(programs)),
+        programs=tuple(_interrupted(_distinct(programs), options.interrupt)),
         seed=next(seed for seed in (options.seed, said.seed, 0) if seed is not None),
         profile=options.profile,
         until_ns=said.until_ns or UNTIL_NS if options.until is None else _duration("--until", options.until),
@@ -184,6 +186,13 @@ def _distinct(programs: list[Program]) -> list[Program]:
         number = f" {wanted[: index + 1].count(name)}" if wanted.count(name) > 1 else ""
         named.append(replace(program, name=name + number))
     return named
+
+
+def _interrupted(programs: list[Program], when: str | None) -> list[Program]:
+    if when is None:
+        return programs
+    at_ns = _duration("--interrupt", when)
+    return [replace(program, signals=(*program.signals, (signal.SIGINT, at_ns))) for program in programs]
 
 
 def _duration(option: str, text: str) -> int:

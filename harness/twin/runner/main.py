@@ -89,8 +89,12 @@ def _outputs(order: Order) -> tuple[list[tuple[TextIO, TextIO]], list[Prefixed]]
 
 def exit_status(play: Play, ending: Ending, order: Order) -> int:
     """What the run as a whole has come to."""
-    # Whoever was killed as the topology file says has not failed.
-    statuses = [0 if home.killed else home.exit_status for home in play.homes if home.parent is None]
+    # Whoever ends of a signal that was asked for has not failed.
+    statuses = [
+        0 if home.exit_status in [128 + number for number in home.signals] else home.exit_status
+        for home in play.homes
+        if home.parent is None
+    ]
     if ending.reason == "interrupted":
         return INTERRUPTED
     if play.book.violations or play.book.unexplained:

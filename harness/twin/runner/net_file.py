@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from harness.twin.runner.play import Program
 from harness.units import parse_bandwidth_bytes_per_s, parse_duration_ns, parse_size_bytes
 
 _MOST: Final = 1000
+_SIGNALS: Final = {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM, "kill": signal.SIGKILL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def _programs(table: _Table, name: str, hosts: list[str], folder: Path) -> list[
     arguments = table.read("args", _texts, ())
     host = table.read("host", lambda value: _one_of(value, hosts), hosts[0])
     start_ns = table.read("start", parse_duration_ns, 0)
-    kill_ns = table.read("kill", parse_duration_ns)
+    moments = [(number, table.read(key, parse_duration_ns)) for key, number in _SIGNALS.items()]
     count = table.read("count", _count, 1)
     table.finish()
     if script is None:
@@ -145,7 +147,7 @@ def _programs(table: _Table, name: str, hosts: list[str], folder: Path) -> list[
             name if count == 1 else f"{name}-{number}",
             host,
             start_ns,
-            kill_ns,
+            tuple((number, at_ns) for number, at_ns in moments if at_ns is not None),
         )
         for number in range(1, count + 1)
     ]

@@ -10,6 +10,7 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -38,7 +39,7 @@ class Program:
         name: for people; different for each program of a world.
         host: the simulated host that it runs on.
         start_ns: when it is started.
-        kill_ns: when it is taken away as by SIGKILL; None is never.
+        signals: which come when, (number, virtual time in ns).
     """
 
     script: Path
@@ -46,7 +47,7 @@ class Program:
     name: str = ""
     host: str = MAIN_HOST
     start_ns: int = 0
-    kill_ns: int | None = None
+    signals: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -126,8 +127,8 @@ class Play:
                 on_end=self._somebody_has_gone,
             )
             home.start(program.start_ns or _lag_ns(seed, index))
-            if program.kill_ns is not None:
-                self.twin.at(program.kill_ns, home.kill)
+            for number, at_ns in program.signals:
+                self.twin.at(at_ns, partial(home.signal, number))
 
     def _somebody_has_gone(self) -> None:
         if all(home.exit_status is not None for home in self.homes):

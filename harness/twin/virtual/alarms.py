@@ -1,4 +1,4 @@
-"""Alarm clocks of a simulated program: ``signal.alarm`` and ``signal.setitimer`` in virtual time.
+"""Signals of a simulated program, and its alarm clocks: ``signal.alarm``, ``signal.setitimer``.
 
 A handler belongs to the main thread: a blocking call is interrupted, the handler runs, and the call
 goes on as before (PEP 475), unless the handler raises: then the call ends with that.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from harness.twin.kernel import SimulatedExit
-from harness.twin.virtual.endings import ExitedAtOnce
+from greenlet import GreenletExit
+
+from harness.twin.kernel import InterruptedSimulation, SimulatedExit
 from harness.twin.virtual.refusals import refusal
 
 if TYPE_CHECKING:
+    from harness.twin.virtual.home import Home
     from harness.twin.virtual.modules import Modules
 
 _SECOND_NS: Final = 1_000_000_000
@@ -71,19 +73,26 @@ class AlarmClock:
         if count != self._count or home.exit_status is not None:
             return
         self._set(self._due_ns + self._interval_ns if self._interval_ns else -1)
-        number = self._signal.SIGALRM
-        handler = self._signal.getsignal(number)
-        if handler is self._signal.SIG_DFL:
-            home.threads.main.interrupt(ExitedAtOnce(128 + number))
-        elif handler is not self._signal.SIG_IGN:
-            helper = home.spawn(lambda: self._handle(handler, number), "signal handler")
-            home.threads.speak_for_main(helper)
+        deliver(home, self._signal, self._signal.SIGALRM)
 
-    def _handle(self, handler: Any, number: int) -> None:
-        try:
-            handler(number, None)
-        except SimulatedExit:
-            raise
-        except BaseException as error:
-            main, raised = self._home.threads.main, error
-            self._kernel.call_at(self._kernel.now_ns, lambda: main.interrupt(raised))
+
+def deliver(home: Home, signal: Any, number: int) -> None:
+    """A signal comes: what the program has said shall happen then. ``signal`` is its module of that name."""
+    if home.exit_status is not None:
+        return
+    handler = signal.SIG_DFL if number == signal.SIGKILL else signal.getsignal(number)
+    if handler is signal.SIG_DFL:
+        home.end_at_once(128 + number)
+    elif handler is not signal.SIG_IGN:
+        helper = home.spawn(lambda: _handle(home, handler, number), "signal handler")
+        home.threads.speak_for_main(helper)
+
+
+def _handle(home: Home, handler: Any, number: int) -> None:
+    try:
+        handler(number, None)
+    except (SimulatedExit, InterruptedSimulation, GreenletExit):
+        raise
+    except BaseException as error:
+        main, raised = home.threads.main, error
+        home.kernel.call_at(home.kernel.now_ns, lambda: main.interrupt(raised))

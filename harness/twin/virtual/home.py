@@ -12,6 +12,7 @@ import greenlet
 
 from harness.twin.kernel import InterruptedSimulation, Process, SimulatedExit
 from harness.twin.network import MAIN_HOST
+from harness.twin.virtual.alarms import deliver
 from harness.twin.virtual.chance import RandomBytes
 from harness.twin.virtual.clock import Clock
 from harness.twin.virtual.endings import ExitedAtOnce
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from harness.twin.network import Host
 
 _FIRST_PID: Final = 1000
-
-KILLED: Final = 137
-"""The exit status after SIGKILL, as a shell shows it."""
 
 TEARDOWN_NS: Final = 7_000_000
 """From the last line of a program until its process is gone, as measured for Python 3.11 with pyzmq."""
@@ -54,7 +52,7 @@ class Home:
         children: its processes of ``multiprocessing``; ``family_member`` is the one that it is itself.
         importing_main: whether the script is only being imported, in a child.
         at_end: is called when it has ended.
-        killed: whether it was taken away from outside.
+        signals: those that have come from outside.
         error: the exception that it died of, else None.
     """
 
@@ -99,7 +97,7 @@ class Home:
         self.pid = _FIRST_PID + self.index
         self.host = host
         self._machine = twin.network.known(host)
-        self.killed = False
+        self.signals: list[int] = []
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self._seed = seed
@@ -233,11 +231,11 @@ class Home:
         """The address that this host's programs get for a name."""
         return self.twin.network.resolve(name, self._machine)
 
-    def kill(self) -> None:
-        """SIGKILL; does nothing to a program that has ended."""
-        if self.exit_status is None:
-            self.killed = True
-            self.end_at_once(KILLED)
+    def signal(self, number: int) -> None:
+        """A signal comes from outside. Nothing happens to a program that has ended."""
+        if number and self.exit_status is None:
+            self.signals.append(number)
+            deliver(self, self.modules.load("signal"), number)
 
     def end_at_once(self, status: int) -> None:
         """The operating system takes the process away: its threads simply stop, its sockets are gone.

@@ -7,6 +7,7 @@ refused (:mod:`harness.twin.virtual.refusals`), all else is the machine's: files
 
 from __future__ import annotations
 
+import errno
 import importlib
 import types
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -89,10 +90,15 @@ def os_module(modules: Modules) -> types.ModuleType:
     def exit_at_once(status: int) -> NoReturn:
         raise ExitedAtOnce(status)
 
-    def kill(pid: int, _signal: int) -> None:
-        if pid != home.pid:
-            refusal("os.kill()", "signals do not come in virtual time")
-        modules.load("signal").raise_signal(_signal)
+    def kill(pid: int, number: int) -> None:
+        if pid == home.pid:
+            modules.load("signal").raise_signal(number)
+            return
+        for other in home.family:
+            if other.pid == pid and other.exit_status is None:
+                other.signal(number)
+                return
+        raise ProcessLookupError(errno.ESRCH, "No such process")
 
     def uname() -> Any:
         real = importlib.import_module("os").uname()
@@ -116,7 +122,7 @@ def os_module(modules: Modules) -> types.ModuleType:
 
 
 def signal_module(modules: Modules) -> types.ModuleType:
-    """The module ``signal``: handlers can be set, and are called by ``raise_signal`` and by alarm clocks."""
+    """The module ``signal``: handlers can be set, and are called when something in the simulation sends a signal."""
     module = snapshot("signal")
     refuse_in(module)
     handlers: dict[int, Any] = {module.SIGINT: module.default_int_handler}
