@@ -80,6 +80,7 @@ CAUSES = (
     "subscription_lost",
     "close_unread",
     "handover",
+    "crash_unsent",
 )
 """Why a message was lost; a new cause is added at the end, and never called ``other``."""
 

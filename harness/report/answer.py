@@ -50,7 +50,7 @@ CAUSES: dict[str, Cause] = {
         "Allow a longer SNDTIMEO, or keep the message and try again.",
     ),
     "disconnect_pipe": Cause(
-        "at the binding side, whose queue goes with the connection",
+        "at the binding side (or with IMMEDIATE), whose queue goes with the connection",
         "Bind at the side that may restart, connect at the side that holds messages; or confirm and repeat.",
     ),
     "disconnect_wire": Cause(
@@ -60,6 +60,10 @@ CAUSES: dict[str, Cause] = {
     "crash_unread": Cause(
         "at the receiver, which died before it read them",
         "Lower RCVHWM and RCVBUF so that less lies there, and confirm what was processed.",
+    ),
+    "crash_unsent": Cause(
+        "at the sender, which died before they had left",
+        "Keep them somewhere that survives until they are confirmed; SNDHWM bounds how many can wait.",
     ),
     "close_unread": Cause(
         "at the receiver, which closed its socket before it read them",

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.shaper import Shape
+from harness.twin.census import census_of
 from harness.twin.context import Context
 from harness.twin.costs import Costs
 from harness.twin.descriptors import Descriptors
@@ -34,11 +35,12 @@ from harness.twin.front_end import front_end
 from harness.twin.kernel import InterruptedSimulation, Kernel, NotInSimulationError, Process, SimulatedExit
 from harness.twin.keys import KeySequence
 from harness.twin.link import Link
-from harness.twin.msg import DATA, Msg
+from harness.twin.msg import Msg
 from harness.twin.network import Host, Network
 from harness.twin.observer import Observer
 from harness.twin.options import NotSimulatedYet
-from harness.twin.pipe import Queue
+from harness.twin.pipe import Pipe
+from harness.twin.signals import go_on, kill, stop, threads_of
 from harness.twin.socket_base import SocketBase
 from harness.twin.virtual.home import Home
 
@@ -50,6 +52,7 @@ __all__ = [
     "NotInSimulationError",
     "NotSimulatedYet",
     "Observer",
+    "Pipe",
     "Process",
     "SimulatedExit",
     "SocketBase",
@@ -158,8 +161,27 @@ class Twin:
     def context(self, process: Process, io_threads: int) -> Context:
         """A new context for a simulated process (the backend calls this)."""
         context = Context(self.kernel, self.costs, self.observer, self.network, io_threads, process.host)
+        context.maker = process
         self._contexts.append(context)
         return context
+
+    def kill(self, process: Process) -> None:
+        """SIGKILL: the whole program of that simulated process ends where it stands, its contexts with it."""
+        threads, contexts = self._belongings(process)
+        self._contexts = [context for context in self._contexts if context not in contexts]
+        kill(threads, contexts)
+
+    def pause(self, process: Process) -> None:
+        """SIGSTOP: neither the program of that simulated process nor its I/O threads run; the kernel goes on."""
+        stop(*self._belongings(process))
+
+    def resume(self, process: Process) -> None:
+        """SIGCONT."""
+        go_on(*self._belongings(process))
+
+    def _belongings(self, process: Process) -> tuple[list[Process], list[Context]]:
+        threads = threads_of(process)
+        return threads, [context for context in self._contexts if context.maker in threads]
 
     def vanish(self, owner: int) -> None:
         """The sockets of that owner are gone as when their process ends: nothing is sent any more.
@@ -176,49 +198,12 @@ class Twin:
 
     def census(self) -> Iterator[tuple[Msg, SocketBase | None]]:
         """Messages under way (their last frame), each with the socket it is under way to."""
-        seen: dict[int, None] = {}
         for context in self._contexts:
-            for pipe in context.inproc.pending_pipes():
-                yield from _unread(pipe.in_queue, None, seen)
-            for socket in context.sockets:
-                for msg in socket.prefetched():
-                    if not msg.more and not socket.closed:
-                        yield msg, socket
-                for pipe in (*socket.pipes, *socket.arriving_pipes()):
-                    yield from _unread(pipe.in_queue, socket, seen)
-                    # After a hiccup that has not been noticed the far end reads another queue (F39).
-                    yield from _unread(pipe.out_queue, pipe.remote, seen)
-                    yield from _unread(pipe.peer.in_queue, pipe.remote, seen)
-                for session in socket.sessions:
-                    if session.pipe is not None:
-                        yield from _unread(session.pipe.in_queue, session.remote, seen)
-                        yield from _unread(session.pipe.peer.in_queue, socket, seen)
-                    if session.engine is not None:
-                        yield from _whole(
-                            (session.engine.coming_in(), socket), (session.engine.stranded(), session.remote)
-                        )
+            yield from census_of(context)
 
 
 def _program_of(process: Process) -> int:
     return -1 if process.program is None else int(process.program.index)
-
-
-def _whole(*places: tuple[list[Msg], SocketBase | None]) -> Iterator[tuple[Msg, SocketBase | None]]:
-    for frames, reader in places:
-        for msg in frames:
-            if msg.kind == DATA and not msg.more:
-                yield msg, reader
-
-
-def _unread(
-    queue: Queue | None, reader: SocketBase | None, seen: dict[int, None]
-) -> Iterator[tuple[Msg, SocketBase | None]]:
-    if queue is None or id(queue) in seen:
-        return
-    seen[id(queue)] = None
-    for msg in queue:
-        if msg.kind == DATA and not msg.more:
-            yield msg, reader
 
 
 def run_file(path: str | Path, *, seed: int = 0, until_ns: int | None = None) -> Twin:

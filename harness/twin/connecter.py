@@ -216,3 +216,9 @@ class Connecter:
         if self._near is not None and self._near in self._socket.pipes:
             self._near.terminate(False)
         self.session.post(self.session.process_term, linger_ms)
+
+    def vanish(self) -> None:
+        """The process is dead."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.abandoned = True

@@ -84,6 +84,8 @@ class Context:
         self.blocky = True
         self.terminating = False
         self.closed = False
+        self.maker: Process | None = None
+        """The process that has made it, and with which it ends."""
         self._waiter: tuple[Process, int] | None = None
         self.inproc = Inproc(self)
         self.transports: Final[dict[str, Transport]] = {

@@ -95,12 +95,15 @@ class Endpoints:
                         del self._opened[address]
                     return
 
+    def opened(self) -> list[Endpoint]:
+        """All of them, in the order of their addresses' first use."""
+        return [endpoint for opened in self._opened.values() for endpoint in opened]
+
     def close(self) -> None:
         """The socket closes: end all that it has opened, and every connection that came in."""
         socket = self._socket
         linger_ms = socket.options.linger
-        for opened in list(self._opened.values()):
-            for endpoint in opened:
-                endpoint.close(linger_ms)
+        for endpoint in self.opened():
+            endpoint.close(linger_ms)
         for session in list(socket.sessions):
             session.post(session.process_term, linger_ms)

@@ -57,6 +57,7 @@ class Engine(Outlet):
         self.far: Engine = self  # set by connect_engines
         out.sender = self
         into.receiver = self
+        out.back, into.back = into, out
         self._input_stopped = False
         self._parked: Msg | None = None
         self._queued = False
@@ -115,8 +116,24 @@ class Engine(Outlet):
         if timer is not None:
             self._io.timers.cancel(timer)
 
-    def _leave(self, session: Session) -> None:
-        self._io.load -= 1
+    def crash(self) -> None:
+        """The process has died: what the kernel has been given goes on its way, nothing else does (F152)."""
+        session, self._session = self._session, None
+        if session is None:
+            self.close()
+            return
+        arrived = self._in.cut()
+        for msg in self.parked():
+            session.lost("crash_unread", msg, session.socket)
+        self._parked = None
+        frames = self._in.frames
+        while frames and frames[0][0] <= arrived:
+            session.lost("crash_unread", frames.popleft()[1], session.socket)
+        self._leave(session, "crash_unsent")
+
+    def _leave(self, session: Session, unsent: str = "disconnect_wire") -> None:
+        if not self._io_error:
+            self._io.load -= 1
         self._handshake_over()
         if self._heartbeat is not None:
             self._heartbeat.stop()
@@ -124,17 +141,17 @@ class Engine(Outlet):
         unwritten = self._out_bytes + self._cut_bytes
         written = out.loaded - unwritten
         while unwritten and out.frames and out.frames[-1][0] > written:
-            session.lost_on_wire(out.frames.pop()[1], session.remote)
+            session.lost(unsent, out.frames.pop()[1], session.remote)
         self._out_bytes = self._cut_bytes = 0
         # Nobody reads on this side any more: what is still coming in is lost, parked included.
         for msg in self.coming_in():
-            session.lost_on_wire(msg, session.socket)
+            session.lost("disconnect_wire", msg, session.socket)
         self._parked = None
         self._in.frames.clear()
         self._in.broken = True
         if self.far._session is None:
             for msg in out.under_way():
-                session.lost_on_wire(msg, session.remote)
+                session.lost("disconnect_wire", msg, session.remote)
             out.frames.clear()
         out.close()
 
@@ -153,7 +170,9 @@ class Engine(Outlet):
 
     def data_coming(self) -> None:
         """Bytes, or the end, are under way to this end's kernel."""
-        if self._queued or self._input_stopped or self._session is None:
+        if self._queued or self._session is None or (self._input_stopped and not self._in.hung_up):
+            return
+        if self._io_error:
             return
         time_ns = self._in.readable_ns()
         if time_ns >= 0:
@@ -163,7 +182,12 @@ class Engine(Outlet):
     def in_event(self) -> None:
         """The poller says readable."""
         self._queued = False
-        if self._session is None or self._input_stopped:
+        if self._session is None:
+            return
+        if self._input_stopped:
+            if self._in.hung_up:
+                self._io_error = True
+                self._io.load -= 1
             return
         self._read_turn()
         self.data_coming()
@@ -209,7 +233,7 @@ class Engine(Outlet):
         try:
             pushed = session.push_msg(msg)
         except ProtocolError:
-            session.lost_on_wire(msg, session.socket)
+            session.lost("disconnect_wire", msg, session.socket)
             self._failed(protocol=True)
             return False
         if not pushed:
@@ -232,6 +256,9 @@ class Engine(Outlet):
         self._parked = None
         if not self._decode():
             self._session.flush()
+            return
+        if self._io_error:
+            self._failed(protocol=False)  # and what the kernel has is never read (F144)
             return
         self._input_stopped = False
         self._session.flush()

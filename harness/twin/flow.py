@@ -31,14 +31,19 @@ class Flow:
         frames: ``(end_offset, frame)`` of all that the receiver's decoder has not taken, in order.
         loaded, read_offset: bytes that the encoder has put into batches, bytes that were read.
         wants_out: the sender waits until it can write.
+        back: the other direction.
+        broken: the receiver has closed.
+        hung_up: the receiver's poller says HUP or ERR, whether it asked for input or not (F144).
     """
 
     __slots__ = (
         "_kernel",
         "_written_ns",
+        "back",
         "broken",
         "fin_ns",
         "frames",
+        "hung_up",
         "loaded",
         "read_offset",
         "receiver",
@@ -56,7 +61,9 @@ class Flow:
         self.receiver: Engine | None = None
         self.wants_out = False
         self.fin_ns = -1
+        self.back: Flow = self  # set by the engines
         self.broken = False
+        self.hung_up = False
 
     # -- what a transport defines --------------------------------------------------------------
 
@@ -88,9 +95,9 @@ class Flow:
         self.frames.append((self.loaded, msg))
 
     def write(self, size: int) -> int:
-        """Bytes that are accepted now; 0 is "would block". To a closed peer all are, and are lost."""
+        """Bytes that are accepted now; 0 is "would block", -1 an error (F142)."""
         if self.broken:
-            return size
+            return self._write_to_nobody(size)
         kernel = self._kernel
         now = kernel.now_ns + kernel.lag_ns
         accepted = self._accept(size, now)
@@ -103,6 +110,21 @@ class Flow:
         """The sender has closed: what it has written is still delivered, then comes the end."""
         self.fin_ns = self._kernel.now_ns + self._kernel.lag_ns
         self._announce()
+
+    def _write_to_nobody(self, size: int) -> int:
+        """The receiver has closed."""
+        raise NotImplementedError
+
+    def cut(self) -> int:
+        """Nothing more gets through: up to where the receiver's kernel has it."""
+        raise NotImplementedError
+
+    def hang_up(self) -> None:
+        """The receiver's poller says HUP or ERR from now on; behind what has come there is nothing."""
+        if not self.hung_up:
+            self.hung_up = True
+            self.fin_ns = self._kernel.now_ns + self._kernel.lag_ns
+            self._announce()
 
     def _announce(self) -> None:
         if self.receiver is not None:
@@ -157,6 +179,25 @@ class TcpFlow(Flow):
         self._watch_timers()
         return accepted
 
+    def _write_to_nobody(self, size: int) -> int:
+        if self.back.hung_up:
+            return -1
+        # The first write is taken, and answered with RST.
+        self.back.hang_up()
+        return size
+
+    def cut(self) -> int:
+        """Nothing more gets through: up to where the receiver's kernel has it."""
+        return self.read_offset + self._path.cut()
+
+    def close(self) -> None:
+        """As for any; with unread data of the other direction the end is an RST, and what is unsent is lost (F170)."""
+        if self.back._has_bytes():
+            self.cut()
+            self.hang_up()
+        else:
+            super().close()
+
     def _take(self, limit: int, now_ns: int) -> int:
         size = self._path.read(limit, now_ns)
         if self._path.has_unsent:
@@ -202,13 +243,14 @@ class TcpFlow(Flow):
 class UnixFlow(Flow):
     """ipc: each write is charged to the sender until its last byte is read (F208)."""
 
-    __slots__ = ("_capacity", "_charge", "_pieces", "_used")
+    __slots__ = ("_capacity", "_charge", "_pieces", "_used", "_written")
 
     def __init__(self, kernel: Kernel, capacity_bytes: int, charge_bytes: Callable[[int], int]) -> None:
         super().__init__(kernel)
         self._capacity = capacity_bytes
         self._charge = charge_bytes
         self._used = 0
+        self._written = 0
         self._pieces: deque[list[int]] = deque()
 
     def _accept(self, size: int, now_ns: int) -> int:
@@ -219,6 +261,7 @@ class UnixFlow(Flow):
             self._used += charge
             self._pieces.append([piece, charge])
             accepted += piece
+        self._written += accepted
         return accepted
 
     def _take(self, limit: int, now_ns: int) -> int:
@@ -233,6 +276,17 @@ class UnixFlow(Flow):
             self._used -= piece[1]
             pieces.popleft()
         return total
+
+    def _write_to_nobody(self, size: int) -> int:
+        return -1
+
+    def cut(self) -> int:
+        """All that was written is in the receiver's queue."""
+        return self._written
+
+    def close(self) -> None:
+        """As for any; the receiver's poller says HUP at once, however much is unread (F144)."""
+        self.hang_up()
 
     def _has_bytes(self) -> bool:
         return bool(self._pieces)

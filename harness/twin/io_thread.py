@@ -38,6 +38,7 @@ class IoThread:
         "_mailbox",
         "_order",
         "_readable",
+        "_stopped",
         "_turn_ns",
         "_writable",
         "costs",
@@ -58,6 +59,7 @@ class IoThread:
         self._turn_ns = NEVER_NS
         self._busy_until_ns = 0
         self._in_turn = False
+        self._stopped = False
         self._frozen = False
 
     @property
@@ -125,7 +127,7 @@ class IoThread:
     def _turn(self) -> None:
         kernel = self.kernel
         now = kernel.now_ns
-        if now != self._turn_ns:
+        if now != self._turn_ns or self._stopped:
             return  # an earlier turn has taken its place
         self._turn_ns = NEVER_NS
         self._in_turn = True
@@ -149,6 +151,26 @@ class IoThread:
             self._schedule(done, _no_delay)
         elif readable:
             self._schedule(readable[0][0], self.costs.readable_wake)
+
+    # -- signals -------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """No turn until :meth:`go_on`."""
+        self._stopped = True
+
+    def go_on(self) -> None:
+        """All that has come meanwhile is done now; timers first, as ever."""
+        if self._stopped:
+            self._stopped = False
+            self._turn_ns = NEVER_NS
+            self._schedule(self.kernel.now_ns, _no_delay)
+
+    def vanish(self) -> None:
+        """Its process is dead: nothing that waits here is done."""
+        self._mailbox.clear()
+        self._readable.clear()
+        self._writable.clear()
+        self.timers.clear()
 
 
 def _no_delay() -> int:

@@ -54,12 +54,16 @@ class Process:
         instances: what a program takes for global in its process, by class; processes may share it.
         since_ns: when it last had to wait.
         program: the stranger's program whose thread this is, else None.
+        stopped: whether it may not run now, as after SIGSTOP.
+        stopped_ns: how long it has been stopped in all, up to when it last went on.
     """
 
     __slots__ = (
         "_args",
         "_function",
         "_greenlet",
+        "_late",
+        "_stopped_at_ns",
         "error",
         "error_text",
         "finished",
@@ -70,6 +74,8 @@ class Process:
         "on_exit",
         "program",
         "since_ns",
+        "stopped",
+        "stopped_ns",
         "token",
     )
 
@@ -88,6 +94,8 @@ class Process:
         self.host: Any = None
         self.since_ns = 0
         self.on_exit: Callable[[], None] | None = None
+        self.stopped = self._late = False
+        self.stopped_ns = self._stopped_at_ns = 0
         # A process waits for one thing at a time; the token tells a wake-up that is still
         # wanted from one that belongs to an earlier wait.
         self.token = 0
@@ -121,6 +129,9 @@ class Process:
     def resume(self) -> None:
         """Go on with the program; the kernel calls this."""
         if self.finished:
+            return
+        if self.stopped:
+            self._late = True
             return
         kernel = self.kernel
         before = kernel.current
@@ -163,6 +174,36 @@ class Process:
         finally:
             self.kernel.current = before
             self.since_ns = self.kernel.now_ns
+
+    # -- signals -------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """Nothing of the program runs again, its ``finally`` blocks neither."""
+        self.token += 1
+        self.finished = True
+
+    def stop(self) -> None:
+        """It does not run until :meth:`go_on`; what would wake it meanwhile does so then."""
+        if not self.stopped:
+            self.stopped = True
+            self._stopped_at_ns = self.kernel.now_ns
+
+    def go_on(self) -> None:
+        """It may run again."""
+        if not self.stopped:
+            return
+        self.stopped = False
+        self.stopped_ns += self.kernel.now_ns - self._stopped_at_ns
+        if self._late:
+            self._late = False
+            self.kernel.call_at(self.kernel.now_ns, self.resume)
+
+    def leave_if_running(self) -> None:
+        """A signal that a program sends to itself acts before the call returns."""
+        if self.kernel.current is self:
+            self._late = self.stopped
+            self.token += 1
+            self.kernel.hub.switch()
 
 
 def current_process() -> Process:
@@ -306,6 +347,13 @@ class Kernel(simpy.Environment):
         process.token += 1
         self.call_at(time_ns, process.resume)  # type: ignore[arg-type]
         self.hub.switch()
+
+    def compute(self, duration_ns: int) -> None:
+        """The running process computes for that long; while it is stopped it does not get on."""
+        process = self.running()
+        end_ns = self.now_ns + duration_ns - process.stopped_ns
+        while (left_ns := end_ns + process.stopped_ns - self.now_ns) > 0:
+            self.spend(left_ns)
 
     def block(self, deadline_ns: int = NEVER_NS) -> None:
         """Wait for :meth:`wake`, or until the deadline. Look at the world again afterwards."""

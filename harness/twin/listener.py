@@ -88,12 +88,18 @@ class Listener:
         """Stop listening and close what was accepted here (F173)."""
         if self.closed:
             return
-        self.closed = True
         self.io.load -= 1
-        self._stream.forget(self._key, self)
-        while self._queue:
-            self._queue.popleft().close()  # the kernel resets what nobody has accepted
+        self.vanish()
         for session in self._sessions:
             session.post(session.process_term, linger_ms)
         self.socket.context.descriptors.release(self.fd)
         self.socket.event("closed", self.fd, self.where)
+
+    def vanish(self) -> None:
+        """The kernel stops listening and resets what nobody has accepted."""
+        if self.closed:
+            return
+        self.closed = True
+        self._stream.forget(self._key, self)
+        while self._queue:
+            self._queue.popleft().close()

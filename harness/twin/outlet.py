@@ -31,6 +31,7 @@ class Outlet:
         "_cut_bytes",
         "_held",
         "_io",
+        "_io_error",
         "_next_msg",
         "_out",
         "_out_bytes",
@@ -44,6 +45,8 @@ class Outlet:
         self._calls = calls
         self._out = out
         self._session: Session | None = None
+        self._io_error = False
+        """It has left the poller, since the connection broke while it did not read (F144)."""
         # Bytes of the present batch that are not written yet, and of a message that is cut at its end.
         self._out_bytes = 0
         self._cut_bytes = 0
@@ -57,7 +60,7 @@ class Outlet:
 
     def restart_output(self) -> None:
         """There is something to send again: write without asking the poller (F193)."""
-        if self._session is None:
+        if self._session is None or self._io_error:
             return
         self._output_stopped = False
         self._write_turn()
@@ -68,7 +71,7 @@ class Outlet:
 
     def out_event(self) -> None:
         """The poller says writable."""
-        if self._session is None or self._output_stopped:
+        if self._session is None or self._output_stopped or self._io_error:
             return
         self._write_turn()
 
@@ -82,6 +85,8 @@ class Outlet:
             emptied = False
         out = self._out
         accepted = out.write(self._out_bytes)
+        if accepted < 0:
+            return  # the reading side will report it; until then nothing more is written (F142)
         self._io.kernel.lag_ns += self._calls.write(accepted)
         self._out_bytes -= accepted
         if emptied and self._out_bytes == 0 and self._cut_bytes == 0:
@@ -127,7 +132,7 @@ class Outlet:
     def say_next(self, source: Callable[[], Msg]) -> None:
         """A command goes out in front of the next batch (F157, F196), at once if none is being written."""
         session = self._session
-        if session is None:
+        if session is None or self._io_error:
             return
 
         def once() -> Msg:

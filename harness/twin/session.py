@@ -195,10 +195,10 @@ class Session:
         if self.pipe is not None:
             self.pipe.flush()
 
-    def lost_on_wire(self, msg: Msg, remote: SocketBase | None) -> None:
+    def lost(self, cause: str, msg: Msg, remote: SocketBase | None) -> None:
         """A frame that had left the pipe will not arrive at ``remote`` (F137)."""
         if msg.kind == DATA and not msg.more:
-            self.observer.lost("disconnect_wire", msg, remote)
+            self.observer.lost(cause, msg, remote)
 
     def engine_error(self, protocol: bool) -> None:
         """The connection broke."""
@@ -252,7 +252,7 @@ class Session:
             if msg is None:
                 break
             if not msg.more:
-                self.lost_on_wire(msg, self.remote)
+                self.lost("disconnect_wire", msg, self.remote)
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -304,3 +304,12 @@ class Session:
         if self._listener is not None:
             self._listener.session_ended(self)
         self.socket.session_ended(self)
+
+    def vanish(self) -> None:
+        """The process is dead."""
+        self.ended = self.closing = True
+        engine, self.engine = self.engine, None
+        if engine is not None:
+            engine.crash()
+        if self._connecter is not None:
+            self._connecter.vanish()

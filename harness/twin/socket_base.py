@@ -344,6 +344,16 @@ class SocketBase(Commands):
         """The context is being terminated: a blocked call returns ETERM (F171)."""
         self.post(_nothing, None)
 
+    def vanish(self) -> None:
+        """The process is dead: nothing is left of the socket."""
+        self.closed = True
+        self._mailbox.clear()
+        self._waiter = None
+        self.pipes.clear()
+        self.sessions.clear()
+        self.monitor = None
+        self.context.descriptors.release(self.fd)
+
 
 def _nothing(_: Any) -> None:
     """A command that only wakes."""

@@ -32,9 +32,12 @@ class Engine:
 
 def connected(transport: str, sndbuf: int = -1, rcvbuf: int = -1) -> tuple[Kernel, Flow, Engine, Engine]:
     kernel = Kernel()
-    flow = Costs(None, 1).flow(kernel, transport, sndbuf, rcvbuf)
+    costs = Costs(None, 1)
+    flow, back = costs.flow(kernel, transport, sndbuf, rcvbuf), costs.flow(kernel, transport, -1, -1)
+    flow.back, back.back = back, flow
     sender, receiver = Engine(), Engine()
     flow.sender, flow.receiver = sender, receiver  # type: ignore[assignment]
+    back.sender, back.receiver = receiver, sender  # type: ignore[assignment]
     return kernel, flow, sender, receiver
 
 
@@ -213,14 +216,36 @@ def test_the_end_waits_for_what_the_senders_kernel_still_holds() -> None:
     assert read == written
 
 
-@pytest.mark.parametrize("transport", ["tcp", "ipc"])
-def test_a_closed_peer_takes_everything_and_reads_nothing(transport: str) -> None:
-    _, flow, _, receiver = connected(transport)
+@pytest.mark.parametrize(("transport", "first"), [("tcp", 1_000_000), ("ipc", -1)])
+def test_a_closed_peer_reads_nothing_and_answers_with_a_reset(transport: str, first: int) -> None:
+    """F142: tcp takes one write more than AF_UNIX, which knows at once; then writing is an error."""
+    _, flow, sender, receiver = connected(transport)
     flow.broken = True
     assert flow.writable()
-    for _ in range(100):
-        assert flow.write(1_000_000) == 1_000_000
+    assert flow.write(1_000_000) == first
+    assert flow.write(1_000_000) == -1
     assert receiver.readable == 0
+    assert flow.back.hung_up == (transport == "tcp")
+    assert sender.readable == (transport == "tcp")
+
+
+@pytest.mark.parametrize("unread", [False, True])
+def test_a_close_with_unread_data_is_a_reset(unread: bool) -> None:
+    """F170: what the peer's kernel has stays readable there, what is still in the sender's is lost."""
+    kernel, flow, _, receiver = connected("tcp", 65536, 2304)
+    written = 0
+    while taken := flow.write(4000):
+        written += taken
+    if unread:
+        flow.back.write(10)
+    flow.close()
+    assert flow.hung_up == unread
+    assert receiver.readable > 0
+    read = 0
+    while not flow.at_end():
+        read += flow.read(100_000)
+        kernel.run_until(kernel.now_ns + 10 * MS)
+    assert 0 < read < written if unread else read == written
 
 
 def test_frames_are_under_way_until_the_decoder_takes_them() -> None:

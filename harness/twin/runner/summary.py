@@ -31,6 +31,7 @@ REASONS: Final = {
         "acknowledge, and send again what is not acknowledged",
     ),
     "crash_unread": ("with the receiver when it died", "acknowledge after the work is done"),
+    "crash_unsent": ("with the sender when it died", "keep what is not acknowledged where it survives"),
     "crash_state": ("received, and forgotten by a crash", "acknowledge after the work is done"),
     "linger": (
         "still queued when its socket was closed or its program ended",

@@ -20,9 +20,7 @@ from harness.twin.transport.tcp_segment import MSS_BYTES, NEVER_NS, PATH_FIELDS,
 _START_WINDOW_BYTES = 65536
 _MAX_BUFFER_BYTES = 33_554_432
 _DUE, _PUSHED, _PUSHED_TWICE = 1, 2, 4
-_ATO_NS = 40_000_000
-_IDLE_NS = 200_000_000
-_TAIL_PROBE_NS = 11_000_000
+_ATO_NS, _IDLE_NS, _TAIL_PROBE_NS = 40_000_000, 200_000_000, 11_000_000
 _MERGED_GOALS = 9  # chosen from traces of waiting queues, as the next one is; see docs/model.md
 _CONGESTION_WINDOW = 10, 18
 
@@ -52,8 +50,7 @@ class TcpPath:
         self._sndbuf, self._rcvbuf, self._grows = sndbuf_bytes, rcvbuf_bytes, grows
         self._overhead, self._max_frags = overhead_bytes, max_frags
         self._delayed_ack_ns, self._probe_after_ns = delayed_ack_ns, probe_ns
-        self._now = 0
-        self._pushing = False
+        self._now, self._pushing = 0, False
         self._alone_bytes = 0  # one write that found everything empty and is not accounted yet
         self._quiet = False  # all queues are empty, and the estimates have settled
         self._warm = 64  # so many writes are accounted in full, until the estimates have settled
@@ -63,18 +60,16 @@ class TcpPath:
         self._scale = 10 if grows else max(0, (rcvbuf_bytes >> 1).bit_length() - 16)
         self._received: deque[Segment] = deque()
         self._rmem = self._rcv_next = self._rcv_acked = 0
-        self._ssthresh = self._window
         self._segment_estimate, self._last_small = 536, 0
         self._quick = self._ato = self._last_arrival = self._ack_state = 0
         self._interactive = True  # as after the ZMTP handshake
         self._unsent: deque[Segment] = deque()
         self._unacked: deque[Segment] = deque()
-        self._wmem = self._acked = self._snd_next = 0
-        self._window_end = self._window_max = self._window
+        self._wmem = self._acked = self._snd_next = self._probes = 0
+        self._ssthresh = self._window_end = self._window_max = self._window
         self._congestion_window = _CONGESTION_WINDOW[0]
         self._light_limit_bytes = min(sndbuf_bytes, self._window) >> 1
         self._ack_at = self._probe_at = self._tail_probe_at = NEVER_NS
-        self._probes = 0
 
     @property
     def next_timer_ns(self) -> int:
@@ -152,6 +147,11 @@ class TcpPath:
             self._acknowledge()
         self._quiet = self._warm <= 0 and not (self._received or self._unacked or self._unsent)
         return size_bytes - left
+
+    def cut(self) -> int:
+        """Nothing more gets through. The bytes that the receiver has and did not read."""
+        self._unsent.clear()
+        return self._alone_bytes + sum(segment.left for segment in self._received)
 
     def advance(self, now_ns: int) -> None:
         """Let the timers up to now run."""

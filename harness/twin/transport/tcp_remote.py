@@ -95,9 +95,9 @@ class TcpEnd:
     # -- the engine's side -----------------------------------------------------------------------
 
     def write(self, size_bytes: int, now_ns: int) -> int:
-        """Bytes taken; after an error all are, and are lost (F142)."""
+        """Bytes taken; -1 after the connection has ended by an error (F142)."""
         if self.gone:
-            return size_bytes
+            return -1 if self.broken else size_bytes
         if self._ack_due_ns != NEVER_NS:
             self.receiver.interactive = True
         taken = self.sender.write(size_bytes, now_ns)
@@ -289,9 +289,14 @@ class RemoteFlow(Flow):
         """The sender has closed."""
         self._from.close()
 
+    def cut(self) -> int:
+        """Up to where the receiver's kernel has it; the kernels see to the rest."""
+        return self.read_offset + self._to.receiver.readable_bytes
+
     def announce(self) -> None:
         """Something has come to the receiver's kernel."""
         self._written_ns = self._kernel.now_ns
+        self.hung_up = self._to.broken
         self._announce()
 
     def wake_sender(self) -> None:
