@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.shaper import Shape
+from harness.twin.accept_filter import NOBODY, Credentials
 from harness.twin.census import census_of
 from harness.twin.context import Context
 from harness.twin.costs import Costs
@@ -160,7 +161,8 @@ class Twin:
 
     def context(self, process: Process, io_threads: int) -> Context:
         """A new context for a simulated process (the backend calls this)."""
-        context = Context(self.kernel, self.costs, self.observer, self.network, io_threads, process.host)
+        who = NOBODY if process.program is None else Credentials(pid=process.program.pid)
+        context = Context(self.kernel, self.costs, self.observer, self.network, io_threads, process.host, who)
         context.maker = process
         self._contexts.append(context)
         return context

@@ -17,6 +17,7 @@ from harness.twin.security import NULL
 from harness.twin.wire import V1, V2, V3_1, Reader, render
 
 if TYPE_CHECKING:
+    from harness.twin.accept_filter import Credentials
     from harness.twin.connecter import Attempt
     from harness.twin.costs import StreamCosts
     from harness.twin.flow import Flow
@@ -200,9 +201,16 @@ class WireEngine(ByteEngine):
 
 
 def engine_pair(
-    attempt: Attempt, listener: Listener, calls: StreamCosts, flows: tuple[Flow, Flow]
+    attempt: Attempt,
+    listener: Listener,
+    calls: StreamCosts,
+    flows: tuple[Flow, Flow],
+    ends: tuple[str | Credentials, str | Credentials],
 ) -> tuple[Engine, Engine]:
-    """The two ends of a connection, the connecting one first; ``flows``: from that one to the other, and back."""
+    """The two ends of a connection, the connecting one first; ``flows``: from that one to the other, and back.
+
+    ``ends``: who they are.
+    """
     there, back = flows
     near_raw, far_raw = attempt.options.raw_socket, listener.options.raw_socket
     near: Engine
@@ -215,5 +223,6 @@ def engine_pair(
         far = RawEngine(listener.io, calls, back, there, attempt.socket)
     else:
         far = (WireEngine if near_raw else Engine)(listener.io, calls, back, there)
+    far.peer, near.peer = ends
     connect_engines(near, far)
     return near, far

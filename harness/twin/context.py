@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Final, Protocol
 
+from harness.twin.accept_filter import NOBODY, Credentials
 from harness.twin.costs import Costs
 from harness.twin.descriptors import Descriptors
 from harness.twin.errors import EMTHREAD, ENOCOMPATPROTO, ETERM, TwinError
@@ -53,6 +54,7 @@ class Context:
     Args:
         io_threads: 0 allows inproc alone (F201).
         host: the machine of its process.
+        credentials: who its process is to the kernel of that machine.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Context:
         network: Network,
         io_threads: int = 1,
         host: Host | None = None,
+        credentials: Credentials = NOBODY,
     ) -> None:
         if io_threads < 0:
             raise TwinError(errno.EINVAL)
@@ -71,6 +74,7 @@ class Context:
         self.observer = observer
         self.host: Final = host or network.main
         self.network: Final = network
+        self.credentials = credentials
         self.io_threads: list[IoThread] = []
         self.io_thread_count = 0
         self._started = False

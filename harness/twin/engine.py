@@ -21,6 +21,7 @@ from harness.twin.msg import CREDENTIAL, GREETING, ROUTING_ID, Msg
 from harness.twin.outlet import BATCH_BYTES, Outlet
 
 if TYPE_CHECKING:
+    from harness.twin.accept_filter import Credentials
     from harness.twin.costs import StreamCosts
     from harness.twin.flow import Flow
     from harness.twin.io_thread import IoThread
@@ -46,6 +47,7 @@ class Engine(Outlet):
         "_queued",
         "_ready",
         "far",
+        "peer",
         "plugged",
     )
 
@@ -55,6 +57,8 @@ class Engine(Outlet):
         self.plugged: Session | None = None
         """The session that it speaks, or spoke, for: what the peer has been told outlives it."""
         self.far: Engine = self  # set by connect_engines
+        self.peer: str | Credentials = ""
+        """The address of the other end, or over ipc its process; set by whoever makes both ends."""
         out.sender = self
         into.receiver = self
         out.back, into.back = into, out

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from typing import TYPE_CHECKING
 
+from harness.twin.accept_filter import Credentials
 from harness.twin.session import Session
 
 if TYPE_CHECKING:
@@ -63,6 +65,12 @@ class Listener:
         if not self._queue:
             return
         engine = self._queue.popleft()
+        if not self.options.accept_filter.admits(engine.peer):
+            engine.close()
+            # What the kernel last said: over tcp that the queue is empty.
+            over_ipc = isinstance(engine.peer, Credentials)
+            self.socket.event("accept_failed", 0 if over_ipc else errno.EAGAIN, self.where)
+            return
         io = self.socket.context.io_thread(self.options.affinity)
         session = self.socket.session_class(self.socket, self.options, io, None, self)
         self.socket.sessions[session] = None

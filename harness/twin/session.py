@@ -143,7 +143,7 @@ class Session:
     @property
     def peer_address(self) -> str:
         """Where the peer is; of a peer on the same host, who it is."""
-        return "localhost:0:0:1" if self.where.startswith("ipc:") else "127.0.0.1"
+        return "" if self.engine is None else str(self.engine.peer)
 
     def event(self, name: str, value: int = 0) -> None:
         """Something happened to this connection."""

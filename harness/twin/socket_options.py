@@ -7,6 +7,8 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from harness.twin.accept_filter import NAMES as FILTERS
+from harness.twin.accept_filter import AcceptFilter
 from harness.twin.errors import TwinError
 from harness.twin.options import BY_NUMBER, NotSimulatedYet, Option
 from harness.twin.security import DEFAULT, changed, value_of
@@ -41,6 +43,7 @@ class Options:
     """Option values of one socket, by lower-case name; copied for sessions and listeners (F23)."""
 
     __slots__ = (
+        "accept_filter",
         "affinity",
         "backlog",
         "conflate",
@@ -99,6 +102,7 @@ class Options:
         self.heartbeat_ttl = 0
         self.immediate = 0
         self.affinity = 0
+        self.accept_filter = AcceptFilter()
         self.routing_id = b""
         self.security = DEFAULT
         self.ipv6 = 0
@@ -131,11 +135,9 @@ def set_option(socket: SocketBase, number: int, value: int | bytes) -> None:
             raise NotSimulatedYet(f"socket option {option.name}")
         return
     name = option.name.lower()
-    if socket.xset(name, value):
+    if socket.xset(name, value) or _part_of_a_whole(socket.options, name, value):
         return
-    if name in SECURITY:
-        socket.options.security = changed(socket.options.security, name, value)
-    elif name in ("sndhwm", "rcvhwm"):
+    if name in ("sndhwm", "rcvhwm"):
         setattr(socket.options, name, value)
         _update_pipes(socket)
     elif name == "routing_id":
@@ -160,6 +162,17 @@ def _checked(number: int, value: int | bytes) -> Option:
     if error:
         raise TwinError(error)
     return option
+
+
+def _part_of_a_whole(options: Options, name: str, value: int | bytes) -> bool:
+    """Set what belongs to a group of options that are kept together; False when it does not."""
+    if name in SECURITY:
+        options.security = changed(options.security, name, value)
+    elif name in FILTERS:
+        options.accept_filter = options.accept_filter.with_option(name, value)
+    else:
+        return False
+    return True
 
 
 def _update_pipes(socket: SocketBase) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import importlib
 import itertools
+import os
 import socket as kernel
 import tempfile
 import threading
@@ -148,6 +149,10 @@ class Stage(ABC):
     @abstractmethod
     def free_endpoint(self) -> tuple[str, Callable[[], None]]:
         """A tcp address nobody listens on, and a call that lets it be bound."""
+
+    @abstractmethod
+    def credentials(self) -> tuple[int, int, int]:
+        """User, group and process number of whoever runs here."""
 
     @abstractmethod
     def module(self, name: str) -> Any:
@@ -354,6 +359,9 @@ class LiveStage(Stage):
         self._held.append(holder)
         return f"tcp://127.0.0.1:{holder.getsockname()[1]}", holder.close
 
+    def credentials(self) -> tuple[int, int, int]:
+        return os.getuid(), os.getgid(), os.getpid()
+
     def module(self, name: str) -> Any:
         return importlib.import_module(name)
 
@@ -417,6 +425,11 @@ class SimStage(Stage):
 
     def free_endpoint(self) -> tuple[str, Callable[[], None]]:
         return f"tcp://127.0.0.1:{7000 + next(self._count)}", lambda: None
+
+    def credentials(self) -> tuple[int, int, int]:
+        from harness.twin.accept_filter import NOBODY
+
+        return NOBODY
 
     def module(self, name: str) -> Any:
         from harness.twin.front_end import front_end

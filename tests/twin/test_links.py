@@ -341,6 +341,32 @@ def test_loopback_and_ipc_stay_on_their_host() -> None:
     assert all(key.split()[0] == value for key, value in found.items())
 
 
+@pytest.mark.parametrize(("network", "let_in"), [(b"10.0.0.0/8", True), (b"127.0.0.0/8", False)])
+def test_a_peer_on_another_host_has_that_hosts_address(network: bytes, let_in: bool) -> None:
+    twin = Twin()
+    peer = twin.host("a")
+    twin.host("b")
+    twin.link("a", "b")
+    heard: list[str] = []
+
+    def serve() -> None:
+        pull = twin.zmq.Context().socket(twin.zmq.PULL)
+        pull.setsockopt(twin.zmq.TCP_ACCEPT_FILTER, network)
+        pull.bind("tcp://*:6000")
+        heard.append(pull.recv(copy=False).get("Peer-Address"))
+
+    def send() -> None:
+        push = twin.zmq.Context().socket(twin.zmq.PUSH)
+        push.connect("tcp://b:6000")
+        push.send(b"x")
+        twin.sleep_ns(5 * SECOND)
+
+    twin.spawn(serve, host="b")
+    twin.spawn(send, host="a")
+    twin.run(until_ns=SECOND)
+    assert heard == ([peer.address] if let_in else [])
+
+
 def test_a_process_is_born_on_its_parents_host() -> None:
     twin = Twin()
     twin.host("a")

@@ -20,6 +20,7 @@ from harness.twin.transport.tcp_open import Opening
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.twin.accept_filter import Credentials
     from harness.twin.context import Context
     from harness.twin.engine import Engine
     from harness.twin.network import Network
@@ -104,15 +105,15 @@ class Stream:
         """
         host = self._context.host
         if self._transport == "ipc":
-            self._open_here(attempt, lambda: host.find_ipc(key))
+            self._open_here(attempt, lambda: host.find_ipc(key), None)
             return
         target = connect_target(key, host, self._network, ipv6=bool(attempt.options.ipv6))
         if host.owns(target.address):
-            self._open_here(attempt, lambda: host.find_tcp(target.address, target.port))
+            self._open_here(attempt, lambda: host.find_tcp(target.address, target.port), target)
         else:
             Opening(self._context, attempt, target, *self._network.route(host, target.address)).start()
 
-    def _open_here(self, attempt: Attempt, find: Callable[[], Listener | None]) -> None:
+    def _open_here(self, attempt: Attempt, find: Callable[[], Listener | None], target: Target | None) -> None:
         """To a listener on the same host."""
         kernel = self._context.kernel
         hop = self._context.costs.hop_ns[self._transport]
@@ -130,16 +131,21 @@ class Stream:
             if listener is None or listener.closed or full:
                 io.at(now + hop, attempt.refused, None)
                 return
-            near, far = self._make_engines(attempt, listener)
+            near, far = self._make_engines(attempt, listener, target)
             io.at(now + hop, attempt.connected, near)
             kernel.call_at(now + 2 * hop, lambda: listener.arrived(far))
 
         kernel.call_at(kernel.now_ns + kernel.lag_ns + hop, arrive)
 
-    def _make_engines(self, attempt: Attempt, listener: Listener) -> tuple[Engine, Engine]:
+    def _make_engines(self, attempt: Attempt, listener: Listener, target: Target | None) -> tuple[Engine, Engine]:
         kernel = self._context.kernel
         costs = self._context.costs
         mine, theirs = attempt.options, listener.options
         there = costs.flow(kernel, self._transport, mine.sndbuf, theirs.rcvbuf)
         back = costs.flow(kernel, self._transport, theirs.sndbuf, mine.rcvbuf)
-        return engine_pair(attempt, listener, costs.streams[self._transport], (there, back))
+        ends: tuple[str | Credentials, str | Credentials]
+        if target is None:
+            ends = self._context.credentials, listener.socket.context.credentials
+        else:
+            ends = target.source or target.address, target.address
+        return engine_pair(attempt, listener, costs.streams[self._transport], (there, back), ends)

@@ -104,7 +104,8 @@ class Opening:
         both = self._attempt.options, listener.options
         self._connection = made = RemoteConnection(self._kernel, link, ways, both, context.costs)
         calls = context.costs.streams["tcp"]
-        self._engines = engine_pair(self._attempt, listener, calls, (made.there, made.back))
+        ends = self._target.source or context.host.address, self._target.address
+        self._engines = engine_pair(self._attempt, listener, calls, (made.there, made.back), ends)
         far = self._engines[1]
         answered_ns = self._kernel.now_ns
 

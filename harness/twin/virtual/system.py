@@ -108,6 +108,7 @@ def os_module(modules: Modules) -> types.ModuleType:
         module,
         getpid=lambda: home.pid,
         getppid=lambda: 1,
+        **dict.fromkeys(("getuid", "geteuid", "getgid", "getegid"), lambda: 0),
         getpgid=lambda pid: home.pid,
         urandom=home.random_bytes,
         getrandom=lambda size, flags=0: home.random_bytes(size),
