@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 class Commands:
     """The part of a socket that takes commands and waits for them."""
 
-    __slots__ = ("_mailbox", "_waiter", "closed", "context", "costs", "kernel")
+    __slots__ = ("_mailbox", "_waiter", "closed", "context", "costs", "kernel", "stopped")
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.kernel = context.kernel
         self.costs = context.costs
         self.closed = False
+        self.stopped = False
+        """Whether it has learnt that its context is being terminated; nothing but close works then."""
         self._mailbox: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._waiter: tuple[Process, int] | None = None
 
@@ -51,6 +53,7 @@ class Commands:
             command, argument = mailbox.popleft()
             command(argument)
         if self.context.terminating and not self.closed:
+            self.stopped = True
             raise TwinError(ETERM)
 
     def _reap(self) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _DRAFT_TRANSPORT: Final = "udp"
 """For RADIO, DISH and DGRAM alone."""
 
+_IPV6: Final = 42
+
 MAX_SOCKETS: Final = 1023
 """ZMQ_MAX_SOCKETS by default."""
 
@@ -84,13 +86,13 @@ class Context:
         self.extra: dict[int, int] = {}
         """Values of options that have no effect on a simulation."""
         self.sockets: dict[SocketBase, None] = {}
-        self.max_sockets = MAX_SOCKETS
+        self.max_sockets = self._slots = MAX_SOCKETS
         self.blocky = True
         self.terminating = False
         self.closed = False
         self.maker: Process | None = None
         """The process that has made it, and with which it ends."""
-        self._waiter: tuple[Process, int] | None = None
+        self._waiters: list[tuple[Process, int]] = []
         self.inproc = Inproc(self)
         self.transports: Final[dict[str, Transport]] = {
             "inproc": self.inproc,
@@ -112,7 +114,10 @@ class Context:
             raise TwinError(ETERM)
         self.check_room()
         socket = make_socket(type_number, self)
-        self._started = True
+        if not self._started:
+            self._started = True
+            self._slots = self.max_sockets
+        socket.options.ipv6 = self.extra.get(_IPV6, 0)
         if not self.blocky:
             socket.options.linger = 0  # F164
         process = self.kernel.current
@@ -123,8 +128,8 @@ class Context:
         return socket
 
     def check_room(self) -> None:
-        """Raises TwinError (EMFILE) when there are MAX_SOCKETS sockets."""
-        if sum(1 for socket in self.sockets if not socket.closed) >= self.max_sockets:
+        """Raises TwinError (EMFILE) when there are as many as MAX_SOCKETS was when the first was made."""
+        if self._started and sum(1 for socket in self.sockets if not socket.closed) >= self._slots:
             raise TwinError(errno.EMFILE)
 
     def io_thread(self, affinity: int) -> IoThread:
@@ -171,7 +176,7 @@ class Context:
         kernel = self.kernel
         while not self._ended():
             process = kernel.running()
-            self._waiter = (process, process.token)
+            self._waiters.append((process, process.token))
             kernel.block()
         self.closed = True
 
@@ -191,10 +196,10 @@ class Context:
             if socket.closed and not socket.pipes and not socket.sessions:
                 del self.sockets[socket]
                 socket.destroyed()
-        if self._waiter is not None and self._ended():
-            process, token = self._waiter
-            self._waiter = None
-            self.kernel.wake(process, token, self.kernel.lag_ns)
+        if self._waiters and self._ended():
+            for process, token in self._waiters:
+                self.kernel.wake(process, token, self.kernel.lag_ns)
+            self._waiters.clear()
 
     def _ended(self) -> bool:
         return not self.sockets

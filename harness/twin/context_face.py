@@ -35,8 +35,8 @@ _DEFAULTS: Final = {
     _ZERO_COPY_RECV: 1,
     _IPV6: 0,
 }
-_WITHOUT_EFFECT: Final = (_SOCKET_LIMIT, _THREAD_SCHED_POLICY, _AFFINITY_ADD, _AFFINITY_REMOVE, _NAME_PREFIX)
-"""Threads of a simulation have neither priority nor name, nor do they run on a processor."""
+_WITHOUT_EFFECT: Final = (_SOCKET_LIMIT, *_WRITE_ONLY)
+"""Threads of a simulation run on no processor that could be chosen."""
 
 
 class Context:
@@ -119,8 +119,8 @@ class Context:
         """zmq_ctx_term: waits for lingering sockets, in virtual time."""
         if self._closed:
             return
-        self._closed = True
-        handle, self._handle = self._handle, 0
         if self._core.kernel.current is not None:
             self._core.term()
-        forget_handle(handle)
+        self._closed = True
+        forget_handle(self._handle)
+        self._handle = 0

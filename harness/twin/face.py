@@ -87,10 +87,12 @@ def c_int(value: Any) -> int:
 
 
 def raise_errno(number: int, msg: str | None = None) -> NoReturn:
-    """Raise what pyzmq raises for this errno, with its usual text or this one."""
+    """Raise what pyzmq raises for this errno; with a text of its own it is ZMQError itself, none of its heirs."""
     global _last_errno  # noqa: PLW0603 - zmq_errno() is a global in libzmq too
     _last_errno = number
     front = front_end_module()
+    if msg is not None:
+        raise front.error.ZMQError(msg=msg)
     if number == _errno.EAGAIN:
         program = _program()
         if program is not None:
@@ -98,7 +100,7 @@ def raise_errno(number: int, msg: str | None = None) -> NoReturn:
         raise front.error.Again(number)
     if number == ETERM:
         raise front.error.ContextTerminated(number)
-    raise front.error.ZMQError(number) if msg is None else front.error.ZMQError(msg=msg)
+    raise front.error.ZMQError(number)
 
 
 def zmq_errno() -> int:

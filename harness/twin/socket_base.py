@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.twin.commands import Commands
 from harness.twin.endpoints import Endpoints
-from harness.twin.errors import HalfSentError, TwinError
+from harness.twin.errors import ETERM, HalfSentError, TwinError
 from harness.twin.kernel import NEVER_NS
 from harness.twin.msg import Msg
 from harness.twin.pipe import Pipe
@@ -187,7 +187,9 @@ class SocketBase(Commands):
         self.context.descriptors.release(self.fd)
 
     def check_open(self) -> None:
-        """Raises TwinError (ENOTSOCK) when the socket was closed."""
+        """Raises TwinError: ENOTSOCK when the socket was closed, ETERM when it knows of its context's end."""
+        if self.stopped:
+            raise TwinError(ETERM)
         if self.closed:
             raise TwinError(errno.ENOTSOCK)
 

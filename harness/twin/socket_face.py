@@ -14,6 +14,7 @@ from harness.twin.face import (
     handle_for,
     of_handle,
     raise_errno,
+    strerror,
 )
 from harness.twin.frame import Frame
 from harness.twin.metadata import last_properties
@@ -55,7 +56,7 @@ class Socket:
             try:
                 self._core = context._core.socket(int(socket_type))
             except TwinError as error:
-                raise_errno(error.errno)
+                raise_errno(error.errno, strerror(error.errno))
             self._handle = handle_for(self._core)
         self._closed = False
 
@@ -156,7 +157,7 @@ class Socket:
         try:
             self._call(self._core.term_endpoint, addr)
         except TwinError as error:
-            raise_errno(error.errno)
+            raise_errno(error.errno, strerror(error.errno))
 
     disconnect = unbind
 
