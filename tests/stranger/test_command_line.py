@@ -349,3 +349,20 @@ def test_a_long_wait_costs_no_real_time(folder: Path, capsys: pytest.CaptureFixt
     assert main(["--until", "2h", "--quiet", script]) == 0
     assert capsys.readouterr().out == "True\n"
     assert time.monotonic() - before < 5
+
+
+def test_a_program_that_catches_everything_is_stopped_all_the_same(folder: Path) -> None:
+    script = write(
+        folder / "stubborn.py",
+        """
+        while True:
+            try:
+                while True:
+                    pass
+            except:
+                pass
+        """,
+    )
+    status, _, err = run("--wall-limit", "300ms", script)
+    assert status == 3
+    assert f"stubborn.py, main thread: at {script}:" in err

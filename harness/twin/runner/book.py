@@ -103,6 +103,7 @@ class Book(Observer):
         self._numbers: dict[SocketBase, int] = {}
         self._withdrawn: tuple[Msg, Entry] | None = None
         self._closed = False
+        self._alike: dict[tuple[int, str], int] = {}
         self.lines: list[Line] = []
         self.losses: dict[tuple[str, int, int], int] = {}
         self.delivered: dict[tuple[int, int], int] = {}
@@ -129,8 +130,9 @@ class Book(Observer):
 
     def opened(self, socket: SocketBase) -> None:
         """Watch a new socket."""
-        alike = sum(line.owner == socket.owner and line.core.type_name == socket.type_name for line in self.lines)
-        line = Line(socket, len(self.lines), alike + 1)
+        kind = (socket.owner, socket.type_name)
+        self._alike[kind] = self._alike.get(kind, 0) + 1
+        line = Line(socket, len(self.lines), self._alike[kind])
         self.lines.append(line)
         self._numbers[socket] = line.number
         cls: Any = type(socket)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -53,7 +54,12 @@ def _run(order: Order) -> int:
     for stream in prefixed:
         stream.watch(play.twin)
     begun = perf_counter()
-    ending = play.run(order.until_ns, order.wall_limit_ns)
+    try:
+        ending = play.run(order.until_ns, order.wall_limit_ns)
+    except Exception:
+        traceback.print_exc()
+        print("this is a bug of the simulation, not of the program", file=sys.stderr)
+        return LAW_BROKEN
     summary = Summary(play, ending, perf_counter() - begun)
     for stream in prefixed:
         stream.finish()

@@ -6,7 +6,6 @@ import gc
 import hashlib
 import signal
 import threading
-import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,19 +13,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+import greenlet
+
 from harness.twin import Twin
-from harness.twin.kernel import InterruptedSimulation, Process
+from harness.twin.kernel import InterruptedSimulation, Kernel
 from harness.twin.network import MAIN_HOST
 from harness.twin.runner.book import Book, Rows
 from harness.twin.runner.net import Net, build
-from harness.twin.runner.waits import Wait, wait_at, waits_of
+from harness.twin.runner.waits import Wait, waits_of
 from harness.twin.virtual.home import Home
 
 _LAG_NS: Final = 3_000_000
 """A shell starts one program at most so much after the other; no two ever start in the same nanosecond."""
-
-_AGAIN_S: Final = 1.0
-"""A program that swallows whatever it catches is told again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +71,9 @@ class _EverybodyHasGone(InterruptedSimulation):
 class _Stopped(InterruptedSimulation):
     """Somebody has pressed Ctrl-C, or the real time is over."""
 
-    def __init__(self, reason: str, frame: types.FrameType | None) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.frame = frame
 
 
 def _lag_ns(seed: int, index: int) -> int:
@@ -140,10 +137,9 @@ class Play:
         collecting = gc.isenabled()
         # When the collector would close a socket depends on the whole process; in a simulation nothing may.
         gc.disable()
-        stopped: _Stopped | None = None
         reason = "until"
         try:
-            with _stoppable(wall_limit_ns):
+            with _stoppable(kernel, wall_limit_ns):
                 kernel.run_due(until_ns)
             if kernel.has_more():
                 kernel.run_until(until_ns)
@@ -152,39 +148,32 @@ class Play:
         except _EverybodyHasGone:
             reason = "ended"
         except _Stopped as error:
-            stopped, reason = error, error.reason
+            reason = error.reason
         finally:
             if collecting:
                 gc.enable()
         self.twin.raise_errors()
         waits = [wait for home in self.homes if home.exit_status is None for wait in waits_of(home, self.book)]
-        if stopped is not None:
-            waits = [*self._interrupted(stopped), *waits]
         self.book.close()
         return Ending(reason, kernel.now_ns, waits)
 
-    def _interrupted(self, stopped: _Stopped) -> Iterator[Wait]:
-        frame = stopped.frame
-        while frame is not None:
-            process = frame.f_locals.get("self")
-            if isinstance(process, Process) and process.program is not None and frame.f_code.co_name == "_main":
-                yield wait_at(stopped.frame, process.program, process, self.book)
-                return
-            frame = frame.f_back
-
 
 @contextmanager
-def _stoppable(wall_limit_ns: int) -> Iterator[None]:
+def _stoppable(kernel: Kernel, wall_limit_ns: int) -> Iterator[None]:
     # Neither changes what is simulated: they only end what would not end by itself, or nobody wants any more.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(number: int, frame: Any) -> None:
-        raise _Stopped("wall" if number == signal.SIGALRM else "interrupted", frame)
+    def stop(number: int, _frame: Any) -> None:
+        stopped = _Stopped("wall" if number == signal.SIGALRM else "interrupted")
+        if greenlet.getcurrent() is kernel.hub:
+            raise stopped
+        # The program is left where it is: raised there, it would be caught by whoever catches everything.
+        kernel.hub.throw(stopped)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGALRM, signal.SIGINT)}
-    signal.setitimer(signal.ITIMER_REAL, wall_limit_ns / 1e9, _AGAIN_S)
+    signal.setitimer(signal.ITIMER_REAL, wall_limit_ns / 1e9)
     try:
         yield
     finally:

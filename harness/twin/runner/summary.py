@@ -48,6 +48,10 @@ REASONS: Final = {
 """Of each cause: what happened, and what would have changed it."""
 
 
+_MOST: Final = 40
+"""So many lines of a kind are shown to people; --json has them all."""
+
+
 class Summary:
     """The figures of a play that has ended."""
 
@@ -127,22 +131,24 @@ class Summary:
             return
         rows.insert(0, ("socket", "sent", "received", ""))
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        for who, sent, received, places in rows:
+        for who, sent, received, places in rows[: _MOST + 1]:
             row = f"{who:<{widths[0]}}  {sent:>{widths[1]}}  {received:>{widths[2]}}  {places}"
             yield row.rstrip()
+        yield from _more(len(rows) - 1, "sockets")
 
     def _ledger(self) -> Iterator[str]:
         book = self._book
         delivered, in_flight = sum(book.delivered.values()), sum(book.in_flight.values())
         lost = sum(book.losses.values())
         yield f"messages: {delivered} delivered, {lost} lost, {in_flight} under way at the end"
-        for (cause, sender, receiver), count in book.losses.items():
+        for (cause, sender, receiver), count in list(book.losses.items())[:_MOST]:
             happened, remedy = REASONS.get(cause, (cause, ""))
             to = f" -> {self._who(receiver)}" if receiver >= 0 else ""
             yield f"  lost {count}: {self._who(sender)}{to}: {happened} ({cause})" + (f". {remedy}" if remedy else "")
-        for sender, count in book.unwanted.items():
+        yield from _more(len(book.losses), "kinds of loss")
+        for sender, count in list(book.unwanted.items())[:_MOST]:
             yield f"  nobody subscribes to {count} that {self._who(sender)} has published"
-        for (sender, receiver), count in book.in_flight.items():
+        for (sender, receiver), count in list(book.in_flight.items())[:_MOST]:
             to = f" -> {self._who(receiver)}" if receiver >= 0 else ", nobody has connected"
             yield f"  under way {count}: {self._who(sender)}{to}"
 
@@ -156,11 +162,17 @@ class Summary:
         }[self._ending.reason]
         if head:
             yield head + (":" if self._ending.waits else "")
-        for wait in self._ending.waits:
+        for wait in self._ending.waits[:_MOST]:
             yield f"  {wait}"
+        yield from _more(len(self._ending.waits), "threads")
 
     def _bugs(self) -> Iterator[str]:
         for sentence in self._book.violations:
             yield f"a bug of the simulation: {sentence}"
         for sender, count in self._book.unexplained.items():
             yield f"a bug of the simulation: {count} messages of {self._who(sender)} have no fate"
+
+
+def _more(count: int, what: str) -> Iterator[str]:
+    if count > _MOST:
+        yield f"  and {count - _MOST} more {what}"

@@ -23,6 +23,9 @@ _LIBRARIES: Final = tuple(
 )
 
 
+_STOP: Final = "_stoppable.<locals>.stop"
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """A thread that has not ended.
@@ -62,6 +65,9 @@ def waits_of(home: Home, book: Book) -> list[Wait]:
 def wait_at(frame: types.FrameType | None, home: Home, process: Process | None, book: Book) -> Wait:
     """The wait of a thread whose innermost frame that is."""
     frames = list(_outwards(frame))
+    # Whoever was stopped while it computed has the handler of that signal on top.
+    stopped = [index for index, one in enumerate(frames) if one.f_code.co_qualname == _STOP]
+    frames = frames[stopped[0] + 1 :] if stopped else frames
     inner = [one for one in frames if not _of_program(one)]
     own = next((one for one in frames if _of_program(one)), None)
     # What the program has called; a thread may have been started on a function of a library.

@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 _PACKAGE: Final = str(Path(__file__).resolve().parents[1])
 
 
+_BUGS: Final = (AssertionError, LookupError, UnboundLocalError, RecursionError, ArithmeticError)
+"""Raised by the simulation itself, one of these is a bug of it, and its frames are what matters."""
+
+
 def tidy(error: BaseException | None) -> None:
     """Take frames and causes that are the simulation's own out of an exception and of all that led to it."""
+    if _is_bug(error):
+        return
     seen: dict[int, None] = {}
     while error is not None and id(error) not in seen:
         seen[id(error)] = None
@@ -26,6 +32,15 @@ def tidy(error: BaseException | None) -> None:
         if error.__cause__ is not None:
             tidy(error.__cause__)
         error = error.__context__
+
+
+def _is_bug(error: BaseException | None) -> bool:
+    if not isinstance(error, _BUGS) or error.__traceback__ is None:
+        return False
+    tb = error.__traceback__
+    while tb.tb_next is not None:
+        tb = tb.tb_next
+    return _is_own(tb)
 
 
 def without_own_frames(tb: types.TracebackType | None) -> types.TracebackType | None:
