@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import importlib
+import io
 import os
 import sys
 
@@ -16,12 +19,19 @@ def _start_again_if_hashes_differ() -> None:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very program again
 
 
+def _flush_files() -> None:
+    # Files that a program has left open, as the interpreter does when it ends.
+    opened = [thing for thing in gc.get_objects() if isinstance(thing, io.TextIOWrapper | io.BufferedWriter)]
+    for file in [*opened, sys.stdout, sys.stderr]:
+        with contextlib.suppress(OSError, ValueError):
+            file.flush()
+
+
 if __name__ == "__main__":
     _start_again_if_hashes_differ()
     os.environ["TZ"] = "UTC"  # for those modules that programs share with the process
     importlib.import_module("time").tzset()
     status = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush_files()
     # At once: what programs would still do when their threads are taken away is no part of the run.
     os._exit(status)

@@ -366,3 +366,36 @@ def test_a_program_that_catches_everything_is_stopped_all_the_same(folder: Path)
     status, _, err = run("--wall-limit", "300ms", script)
     assert status == 3
     assert f"stubborn.py, main thread: at {script}:" in err
+
+
+def test_files_that_a_program_leaves_open_are_written(folder: Path) -> None:
+    script = write(
+        folder / "writes.py",
+        f"""
+        import zmq
+        text, data = open({str(folder / "text")!r}, "w"), open({str(folder / "data")!r}, "wb")
+        text.write("all of it"); data.write(b"too")
+        zmq.Context.instance().socket(zmq.PUB)
+        """,
+    )
+    assert run(script)[0] == 0
+    assert ((folder / "text").read_text(), (folder / "data").read_bytes()) == ("all of it", b"too")
+
+
+def test_losses_of_like_sockets_are_told_together(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = write(
+        folder / "many.py",
+        """
+        import zmq
+        context = zmq.Context()
+        for _ in range(50):
+            push = context.socket(zmq.PUSH)
+            push.connect("tcp://localhost:5555")
+            push.send(b"x")
+            push.close(linger=0)
+        """,
+    )
+    assert main([script]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert "  lost 50: many.py PUSH (50 sockets): still queued when its socket was closed" in "\n".join(lines)
+    assert "  and 10 more sockets" in lines

@@ -453,3 +453,32 @@ def test_a_socket_of_the_machine_finds_a_free_port(tmp_path: Path) -> None:
         tmp_path,
     )
     assert ran.lines == ["Address already in use"]
+
+
+def test_a_file_beside_the_script_comes_first(tmp_path: Path) -> None:
+    for name in ("queue", "code", "harness", "time", "colorsys"):
+        _with(tmp_path, f"{name}.py", f"import zmq\nwhose = 'mine: {name}'\n")
+    ran = run_text(
+        """
+        import queue, code, harness, colorsys, time, zmq
+        print(queue.whose, code.whose, harness.whose, colorsys.whose)
+        print(time.time(), zmq.Context.instance().closed)
+        """,
+        tmp_path,
+    )
+    assert ran.lines[0] == "mine: queue mine: code mine: harness mine: colorsys", ran.err
+    assert ran.lines[1].endswith("False")
+
+
+def test_a_compiled_package_is_shared_and_a_pure_one_is_not(tmp_path: Path) -> None:
+    ran = run_text(
+        """
+        import sys, numpy, zmq, rich, greenlet
+        print(numpy.arange(3).sum(), numpy.__name__, rich.__name__)
+        """,
+        tmp_path,
+    )
+    assert ran.lines == ["3 numpy rich"], ran.err
+    import numpy as np
+
+    assert sys.modules["numpy"] is np

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from harness.twin.runner.book import NOWHERE
 from harness.units import readable_ns
 
 if TYPE_CHECKING:
@@ -141,16 +142,29 @@ class Summary:
         delivered, in_flight = sum(book.delivered.values()), sum(book.in_flight.values())
         lost = sum(book.losses.values())
         yield f"messages: {delivered} delivered, {lost} lost, {in_flight} under way at the end"
-        for (cause, sender, receiver), count in list(book.losses.items())[:_MOST]:
+        for cause, way, count in self._alike(book.losses.items()):
             happened, remedy = REASONS.get(cause, (cause, ""))
-            to = f" -> {self._who(receiver)}" if receiver >= 0 else ""
-            yield f"  lost {count}: {self._who(sender)}{to}: {happened} ({cause})" + (f". {remedy}" if remedy else "")
-        yield from _more(len(book.losses), "kinds of loss")
-        for sender, count in list(book.unwanted.items())[:_MOST]:
-            yield f"  nobody subscribes to {count} that {self._who(sender)} has published"
-        for (sender, receiver), count in list(book.in_flight.items())[:_MOST]:
-            to = f" -> {self._who(receiver)}" if receiver >= 0 else ", nobody has connected"
-            yield f"  under way {count}: {self._who(sender)}{to}"
+            yield f"  lost {count}: {way}: {happened} ({cause})" + (f". {remedy}" if remedy else "")
+        for _, way, count in self._alike((("", sender, NOWHERE), count) for sender, count in book.unwanted.items()):
+            yield f"  nobody subscribes to {count}: {way}"
+        for _, way, count in self._alike((("", *ends), count) for ends, count in book.in_flight.items()):
+            yield f"  under way {count}: {way}"
+
+    def _alike(self, counts: Iterable[tuple[tuple[str, int, int], int]]) -> Iterator[tuple[str, str, int]]:
+        """Cause, from where to where, and how many: sockets of one type and program are put together."""
+        groups: dict[tuple[str, str, str], list[tuple[int, int, int]]] = {}
+        for (cause, sender, receiver), count in counts:
+            key = (cause, self._who(sender).partition("#")[0], self._who(receiver).partition("#")[0])
+            groups.setdefault(key, []).append((sender, receiver, count))
+        for (cause, senders, receivers), members in list(groups.items())[:_MOST]:
+            ends = [self._together(senders, [member[0] for member in members])]
+            if members[0][1] >= 0:
+                ends.append(self._together(receivers, [member[1] for member in members]))
+            yield cause, " -> ".join(ends), sum(member[2] for member in members)
+
+    def _together(self, kind: str, numbers: list[int]) -> str:
+        different = len(dict.fromkeys(numbers))
+        return self._who(numbers[0]) if different == 1 else f"{kind} ({different} sockets)"
 
     def _waits(self) -> Iterator[str]:
         head = {

@@ -49,7 +49,9 @@ class Clock:
 
     def glance(self) -> None:
         """The running thread looks at something that others may change."""
-        process = self._kernel.running()
+        process = self._kernel.current
+        if process is None:
+            return  # the simulation itself, for a program that has ended
         count, since_ns = self._looks.get(process, (0, -1))
         count = count + 1 if since_ns == self._kernel.now_ns else 0
         self._spin(count, GLANCE_NS)

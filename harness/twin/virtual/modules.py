@@ -71,6 +71,10 @@ _AFTERWARDS: Final[dict[str, Callable[[types.ModuleType, Modules], None]]] = {
 
 _ZMQ: Final = "zmq"
 
+_BEFORE_THE_SCRIPT: Final = frozenset(
+    ("os", "io", "abc", "site", "stat", "codecs", "encodings", "posixpath", "genericpath", "_collections_abc")
+)
+
 _PURE_ENOUGH: Final = (_ZMQ, "tornado")
 """Packages with compiled parts that are run for a program all the same, as these parts can be done without."""
 
@@ -87,6 +91,7 @@ class Modules:
         system.replace(self.builtins, **system.built_in(self))
         self.loaded: dict[str, types.ModuleType] = {"builtins": self.builtins}
         self._compiled: dict[str, bool] = {}
+        self._beside: dict[str, bool] = {}
 
     # -- import ------------------------------------------------------------------------------------
 
@@ -140,6 +145,8 @@ class Modules:
         module = self.loaded.get(full)
         if module is not None:
             return module
+        if full == backend.__name__:
+            return importlib.import_module(full)  # whatever a program may have that is called so
         parent, _, child = full.rpartition(".")
         if parent:
             self.load(parent)
@@ -163,6 +170,8 @@ class Modules:
 
     def _make(self, full: str) -> types.ModuleType:
         top = full.partition(".")[0]
+        if self._stands_beside_the_script(top):
+            return self._copy(full, self._find(full))
         if full in _VIRTUAL:
             return _VIRTUAL[full](self)
         if top in refusals.REFUSED_MODULES:
@@ -179,6 +188,26 @@ class Modules:
             raise ModuleNotFoundError(f"No module named {full!r} in a simulation", name=full)
         if top not in _PURE_ENOUGH and top not in sys.stdlib_module_names and self._has_compiled_parts(top):
             return importlib.import_module(full)
+        module = self._copy(full, spec)
+        afterwards = _AFTERWARDS.get(full)
+        if afterwards is not None:
+            afterwards(module, self)
+        return module
+
+    def _stands_beside_the_script(self, top: str) -> bool:
+        # There Python looks first, but for what is built in and for what is imported before any script begins.
+        if top in _BEFORE_THE_SCRIPT or top in sys.builtin_module_names:
+            return False
+        known = self._beside.get(top)
+        if known is None:
+            spec = importlib.machinery.PathFinder.find_spec(top, self.home.path[:1])
+            known = spec is not None and hasattr(spec.loader, "get_code")
+            self._beside[top] = known = known and not isinstance(
+                spec.loader if spec else None, importlib.machinery.ExtensionFileLoader
+            )
+        return known
+
+    def _copy(self, full: str, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
         module = importlib.util.module_from_spec(spec)
         self.loaded[full] = module
         try:
@@ -186,9 +215,6 @@ class Modules:
         except BaseException:
             self.loaded.pop(full, None)
             raise
-        afterwards = _AFTERWARDS.get(full)
-        if afterwards is not None:
-            afterwards(module, self)
         return self.loaded.get(full, module)
 
     def _find(self, full: str) -> importlib.machinery.ModuleSpec:
