@@ -218,7 +218,7 @@ class Engine(Outlet):
         frames = into.frames
         end = into.read_offset
         kernel = self._io.kernel
-        decode = self._io.costs.decode
+        decode = self._costs.decode
         while frames and frames[0][0] <= end:
             msg = frames.popleft()[1]
             kernel.lag_ns += decode(self._wire_bytes(msg))
@@ -349,6 +349,7 @@ class Engine(Outlet):
             session.push_msg(Msg(mechanism.user_id, kind=CREDENTIAL))
         if mechanism.wire_bytes is not None:
             self._wire_bytes = mechanism.wire_bytes
+            self._costs = mechanism.frame_costs(self._costs)
         session.properties = mechanism.all_properties()
         session.event("handshake_succeeded")
 

@@ -8,7 +8,7 @@ one come out by themselves.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from harness.twin.errors import ProtocolError
 from harness.twin.msg import Msg
@@ -84,6 +84,18 @@ def error_command(status: bytes) -> bytes:
     return ERROR_NAME + bytes([len(status)]) + status
 
 
+class FrameCosts(Protocol):
+    """What a frame of so many bytes on the wire costs its I/O thread, in ns."""
+
+    @property
+    def encode(self) -> Callable[[int], int]:
+        """Into a batch."""
+
+    @property
+    def decode(self) -> Callable[[int], int]:
+        """Out of what was read."""
+
+
 class Mechanism:
     """One end's part in the exchange; a mechanism is a subclass.
 
@@ -120,12 +132,20 @@ class Mechanism:
     def zap_answered(self) -> None:
         """There is something in the pipe from the ZAP handler. Raises ProtocolError."""
 
+    def frame_costs(self, costs: FrameCosts) -> FrameCosts:
+        """What a frame costs once the handshake is done, given what it costs as it is."""
+        return costs
+
     # -- shared ----------------------------------------------------------------------------------
 
     def fail(self, error: int) -> NoReturn:
         """The peer broke the rules: say so to the monitor and give the connection up (F133)."""
         self.session.event("handshake_failed_protocol", error)
         raise ProtocolError
+
+    def spend(self, duration_ns: int) -> None:
+        """Computing that holds up the whole I/O thread (F198)."""
+        self.session.io.kernel.lag_ns += duration_ns
 
     def own_properties(self) -> bytes:
         """What this end tells of itself."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.twin.costs import StreamCosts
     from harness.twin.flow import Flow
     from harness.twin.io_thread import IoThread
+    from harness.twin.mechanism import FrameCosts
     from harness.twin.session import Session
 
 BATCH_BYTES: Final = 8192
@@ -28,6 +29,7 @@ class Outlet:
 
     __slots__ = (
         "_calls",
+        "_costs",
         "_cut_bytes",
         "_held",
         "_io",
@@ -43,6 +45,8 @@ class Outlet:
     def __init__(self, io: IoThread, calls: StreamCosts, out: Flow, source: Callable[[], Msg | None]) -> None:
         self._io = io
         self._calls = calls
+        self._costs: FrameCosts = io.costs
+        """What it costs to put a frame into a batch, and to take it out; the mechanism's to say."""
         self._out = out
         self._session: Session | None = None
         self._io_error = False
@@ -101,7 +105,7 @@ class Outlet:
     def _encode(self) -> bool:
         """Fill a batch; whether the source was found empty."""
         kernel = self._io.kernel
-        encode = self._io.costs.encode
+        encode = self._costs.encode
         out = self._out
         size = self._cut_bytes
         self._cut_bytes = 0

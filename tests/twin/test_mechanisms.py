@@ -45,6 +45,7 @@ def end(kind: str, security: Security, events: list[Any], handler: bool = True) 
         zap=Unasked(handler),
         peer_address="127.0.0.1",
         observer=Observer(),
+        io=SimpleNamespace(kernel=SimpleNamespace(lag_ns=0)),
     )
     return Handshake(session)  # type: ignore[arg-type]
 
@@ -128,6 +129,19 @@ def test_an_encrypted_frame_is_longer() -> None:
     assert size(Msg(bytes(223))) == 223 + 33 + 9
     assert size(Msg(b"topic", kind=SUBSCRIBE)) == 5 + 10 + 33 + 2
     assert size(Msg(b"topic", kind=CANCEL)) == 5 + 7 + 33 + 2
+
+
+def test_a_key_exchange_takes_computing() -> None:
+    """Ten secrets agreed upon, two key pairs: half a millisecond; a frame costs by its length."""
+    events: list[Any] = []
+    ends = end("PUSH", CONNECTER["curve"], events), end("PULL", BINDER["curve"], events)
+    talk(*ends)
+    spent = [one.mechanism.session.io.kernel.lag_ns for one in ends if one.mechanism is not None]
+    assert spent == [5 * 52_000 + 15_000] * 2
+    assert ends[0].mechanism is not None
+    plain = SimpleNamespace(encode=lambda _: 100, decode=lambda _: 200)
+    costs = ends[0].mechanism.frame_costs(plain)
+    assert (costs.encode(10), costs.decode(10_000)) == (100 + 300 + 6, 200 + 300 + 6000)
 
 
 @pytest.mark.parametrize(
