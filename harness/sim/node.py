@@ -71,4 +71,4 @@ class SimNode(Node):
     def work(self, duration_ns: int) -> None:
         """The application computes, ``factor`` times as long under a ``slow`` fault."""
         if duration_ns > 0:
-            self._kernel.spend(int(duration_ns * self.factor) + self._costs.sleep_late())
+            self._kernel.compute(int(duration_ns * self.factor) + self._costs.sleep_late())

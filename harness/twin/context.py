@@ -128,8 +128,11 @@ class Context:
         return socket
 
     def check_room(self) -> None:
-        """Raises TwinError (EMFILE) when there are as many as MAX_SOCKETS was when the first was made."""
-        if self._started and sum(1 for socket in self.sockets if not socket.closed) >= self._slots:
+        """Raises TwinError (EMFILE) when there are as many as MAX_SOCKETS was when the first was made.
+
+        One that lingers counts.
+        """
+        if self._started and len(self.sockets) >= self._slots:
             raise TwinError(errno.EMFILE)
 
     def io_thread(self, affinity: int) -> IoThread:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from harness.twin.session import Session
     from harness.twin.timers import Timer
 
+_SHORT_FRAME_BYTES: Final = 257
+"""The longest frame with a size of one byte."""
+
 STOP_HANDSHAKE_FAILED: Final = 2
 """Of RECONNECT_STOP (F131)."""
 
@@ -42,6 +45,7 @@ class Engine(Outlet):
         "_heartbeat",
         "_in",
         "_input_stopped",
+        "_most_bytes",
         "_parked",
         "_process_msg",
         "_queued",
@@ -66,6 +70,7 @@ class Engine(Outlet):
         self._parked: Msg | None = None
         self._queued = False
         self._body_seen = False
+        self._most_bytes = -1
         self._handshake: Handshake | None = None
         self._handshake_timer: Timer | None = None
         self._heartbeat: Heartbeat | None = None
@@ -80,6 +85,7 @@ class Engine(Outlet):
         self._session = self.plugged = session
         self._io = session.io
         self._io.load += 1
+        self._most_bytes = session.options.maxmsgsize
         self._handshake = Handshake(session)
         if session.options.handshake_ivl > 0:
             self._handshake_timer = self._io.timer(session.options.handshake_ivl, self._handshake_expired, None)
@@ -216,7 +222,7 @@ class Engine(Outlet):
         """Hand on all frames that were read; False when the pipe is full."""
         into = self._in
         frames = into.frames
-        end = into.read_offset
+        end = into.read_offset if self._most_bytes < 0 else self._allowed_offset()
         kernel = self._io.kernel
         decode = self._costs.decode
         while frames and frames[0][0] <= end:
@@ -228,8 +234,26 @@ class Engine(Outlet):
                     return True
             elif not self._process_msg(msg):
                 return self._session is None
+        if end < into.read_offset:
+            self._failed(protocol=True)
+            return True
         self._body_seen = bool(frames) and frames[0][0] - self._wire_bytes(frames[0][1]) < end
         return True
+
+    def _allowed_offset(self) -> int:
+        """Where the first frame begins whose size, which has been read, is above MAXMSGSIZE; else all that was read.
+
+        Its body need not have come (F187), and a command of the handshake is a frame as any other.
+        """
+        read_offset = self._in.read_offset
+        for end, msg in self._in.frames:
+            wire = self._wire_bytes(msg)
+            header = 2 if wire <= _SHORT_FRAME_BYTES else 9
+            if end - wire + header > read_offset:
+                break
+            if wire - header > self._most_bytes and msg.kind != GREETING:
+                return end - wire
+        return read_offset
 
     def _push(self, msg: Msg) -> bool:
         session = self._session
@@ -260,6 +284,8 @@ class Engine(Outlet):
         self._parked = None
         if not self._decode():
             self._session.flush()
+            return
+        if self._session is None:
             return
         if self._io_error:
             self._failed(protocol=False)  # and what the kernel has is never read (F144)

@@ -116,6 +116,7 @@ TABLE: Final = (
     _core("REQ_CORRELATE", 52, "int", 0, 0),
     _core("REQ_RELAXED", 53, "int", 0, 0),
     _core("RECONNECT_IVL", 18, "int", 100, -1),
+    _core("MAXMSGSIZE", 22, "int64", -1),
     _core("HEARTBEAT_TIMEOUT", 77, "int", -1, 0),
     _core("HEARTBEAT_TTL", 76, "int", 0, -99, 6553599),
     _core("HEARTBEAT_IVL", 75, "int", 0, 0),
@@ -167,7 +168,6 @@ TABLE: Final = (
     _kept("MULTICAST_HOPS", 25, "int", 1, 1),
     _kept("MULTICAST_LOOP", 96, "flag", 1),
     # Not simulated yet: they change loss or latency.
-    _later("MAXMSGSIZE", 22, "int64", -1),
     _later("SOCKS_PROXY", 68, "bytes", b"", 1),
     _later("BINDTODEVICE", 92, "bytes", b"", 1),
     _later("USE_FD", 89, "int", -1, -1),

@@ -56,6 +56,7 @@ class Options:
         "invert_matching",
         "ipv6",
         "linger",
+        "maxmsgsize",
         "multicast_maxtpdu",
         "rate",
         "raw_notify",
@@ -101,6 +102,7 @@ class Options:
         self.heartbeat_timeout = -1
         self.heartbeat_ttl = 0
         self.immediate = 0
+        self.maxmsgsize = -1
         self.affinity = 0
         self.accept_filter = AcceptFilter()
         self.routing_id = b""

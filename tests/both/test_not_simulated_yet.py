@@ -15,7 +15,7 @@ from .stage import SimStage, Stage
 pytestmark = pytest.mark.timeout(30)
 
 # (socket type, option, a value that would change what is lost or when)
-OPTIONS = (("DEALER", "MAXMSGSIZE", 1000),)
+OPTIONS = (("DEALER", "SOCKS_PROXY", b"127.0.0.1:1080"),)
 
 
 def set_option(stage: Stage, kind: str, option: str, value: Any) -> None:
@@ -41,7 +41,7 @@ def test_an_option_outside_the_core(stage: Stage, kind: str, option: str, value:
     check_refused(stage, option, set_option, kind, option, value)
 
 
-DEFAULTS = (("MAXMSGSIZE", -1),)
+DEFAULTS = (("USE_FD", -1),)
 
 
 @pytest.mark.parametrize(("option", "value"), DEFAULTS)
