@@ -112,13 +112,11 @@ class RawEngine(ByteEngine):
 class WireEngine(ByteEngine):
     """An end that speaks ZMTP to a raw one."""
 
-    __slots__ = ("_greeted", "_identified", "_reader")
+    __slots__ = ("_reader",)
 
     def __init__(self, io: IoThread, calls: StreamCosts, out: Flow, into: Flow) -> None:
         super().__init__(io, calls, out, into)
         self._reader = Reader()
-        self._greeted = False
-        self._identified = False
 
     def render(self, msg: Msg) -> bytes:
         """As the peer's dialect has it."""

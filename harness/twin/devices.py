@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,10 @@ def proxy_steerable(frontend: Any, backend: Any, capture: Any = None, control: A
     """zmq_proxy_steerable: forwards until TERMINATE; gives 0. Raises ZMQError, TypeError."""
     front, back = _core("frontend", frontend), _core("backend", backend)
     aside = [None if socket is None else _core(name, socket) for name, socket in _named(capture, control)]
-    return _run(core.proxy, front, back, *aside)
+    if front.closed or back.closed:
+        raise_errno(errno.EFAULT)
+    # A closed socket is none at all.
+    return _run(core.proxy, front, back, *(None if inner is None or inner.closed else inner for inner in aside))
 
 
 def monitored_queue(

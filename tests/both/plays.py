@@ -79,13 +79,14 @@ def draw(seed: int, transport: str) -> list[Step]:
     kinds = dice.choice(FAMILIES[:6] if transport == "inproc" else FAMILIES)
     cast = [kinds[number] if number < len(kinds) else dice.choice(kinds) for number in range(dice.randint(3, 5))]
     dice.shuffle(cast)
+    marks = transport == "inproc"  # over tcp what fits depends on the kernel's buffers too
     steps: list[Step] = []
     for who, kind in enumerate(cast):
-        steps.append(Step("new", who, kind, _given(dice, kind, marks=transport == "inproc")))
+        steps.append(Step("new", who, kind, _given(dice, kind, marks)))
         if dice.random() < 0.6:
             steps.append(Step("bind", who, who))
         steps += [Step("connect", who, _other(dice, who, cast)) for _ in range(dice.randint(0, 2))]
-    steps += [_step(dice, cast) for _ in range(dice.randint(30, 80))]
+    steps += [_step(dice, cast, marks) for _ in range(dice.randint(30, 80))]
     return steps
 
 
@@ -100,7 +101,7 @@ def _one(dice: Random, cast: list[str], unlikely: tuple[str, ...]) -> int:
     return dice.choice(likely) if likely and dice.random() < 0.95 else dice.randrange(len(cast))
 
 
-def _given(dice: Random, kind: str, *, marks: bool) -> dict[str, Any]:
+def _given(dice: Random, kind: str, marks: bool) -> dict[str, Any]:
     given: dict[str, Any] = {"RECONNECT_IVL": 20}
     if marks:
         given |= {mark: dice.choice((1, 2, 3)) for mark in ("SNDHWM", "RCVHWM") if dice.random() < 0.5}
@@ -114,7 +115,7 @@ def _given(dice: Random, kind: str, *, marks: bool) -> dict[str, Any]:
     return given
 
 
-def _step(dice: Random, cast: list[str]) -> Step:
+def _step(dice: Random, cast: list[str], marks: bool) -> Step:
     chance = dice.random()
     who = _one(dice, cast, SILENT if chance < 0.42 else DEAF if chance < 0.8 else ())
     kind = cast[who]
@@ -130,7 +131,11 @@ def _step(dice: Random, cast: list[str]) -> Step:
         return Step("set", who, dice.choice(OPTIONS[kind]), dice.choice((0, 1)))
     if chance < 0.95 and kind in ("SUB", "XPUB"):
         return Step("set", who, dice.choice(("SUBSCRIBE", "UNSUBSCRIBE")), dice.choice(TOPICS))
-    return Step("close", who) if chance < 0.97 else Step("disconnect", who, dice.randrange(len(cast)))
+    if chance < 0.96 and marks:
+        return Step("set", who, dice.choice(("SNDHWM", "RCVHWM")), dice.choice((0, 1, 2, 3)))
+    if chance < 0.975:
+        return Step("close", who)
+    return Step(*dice.choice((("disconnect", who, dice.randrange(len(cast))), ("unbind", who, who))))
 
 
 class Player:
@@ -160,7 +165,7 @@ class Player:
                 gave = getattr(self, f"_{step.verb}")(step, socket)
             except self._zmq.ZMQError as error:
                 gave = self._stage.error_name(error)
-            self._settle(step.verb in ("bind", "connect", "disconnect", "close"))
+            self._settle(step.verb in ("bind", "unbind", "connect", "disconnect", "close"))
             socket = self._sockets[step.who]
             outcome.append([gave, None if socket.closed else int(socket.getsockopt(self._zmq.EVENTS))])
         return outcome
@@ -189,6 +194,9 @@ class Player:
 
     def _disconnect(self, step: Step, socket: Any) -> None:
         socket.disconnect(self._places[step.what])
+
+    def _unbind(self, step: Step, socket: Any) -> None:
+        socket.unbind(self._places[step.what])
 
     def _set(self, step: Step, socket: Any) -> None:
         socket.setsockopt(getattr(self._zmq, step.what), step.value)

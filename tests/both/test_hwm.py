@@ -370,3 +370,17 @@ def test_the_quantum_check_bites(broken: Callable[[int], list[int]]) -> None:
     """A first index or a stretch that is one off, or a run without loss, is refused."""
     with pytest.raises(AssertionError):
         check_quantum(broken(10), 10, 100)
+
+
+def mark_set_before_anybody_binds(stage: Stage) -> list[int]:
+    zmq = stage.zmq
+    untouched, touched = stage.socket(zmq.PUSH, SNDHWM=2), stage.socket(zmq.PUSH, SNDHWM=2)
+    for push in (untouched, touched):
+        push.connect(stage.endpoint("inproc"))
+    touched.setsockopt(zmq.SNDHWM, 3)
+    return [stage.fill(untouched), stage.fill(touched)]
+
+
+def test_a_mark_that_is_set_before_anybody_binds_counts_with_the_default_of_nobody(stage: Stage) -> None:
+    """Over inproc: 2 at connect; once a mark was set, it and the thousand of a receiver that is not there (F9, F14)."""
+    assert stage.play(mark_set_before_anybody_binds) == [2, 1003]

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(60)
 
 def device(stage: Stage, function: str, *sockets: Any, **options: int) -> Task:
     """Run it over sockets of the stage until it ends: 0, or the name of the error."""
-    taken = [socket for socket in sockets if isinstance(socket, stage.zmq.Socket)]
+    taken = [socket for socket in sockets if isinstance(socket, stage.zmq.Socket) and not socket.closed]
     for socket in taken:
         socket.rcvtimeo = socket.sndtimeo = -1
         for name, value in options.items():
@@ -311,6 +311,26 @@ def test_what_is_no_socket(stage: Stage) -> None:
     """A TypeError of pyzmq that names the argument."""
     incorrect = "Argument {} has incorrect type"
     assert stage.play(wrong_arguments) == [incorrect.format(f"'{name}'") for name in ("frontend", "backend", "backend")]
+
+
+def closed_sockets(stage: Stage) -> Any:
+    zmq = stage.zmq
+    closed, open_ = stage.socket(zmq.PULL), stage.socket(zmq.PUSH)
+    closed.close()
+    seen = [stage.attempt(zmq.proxy, closed, open_), stage.attempt(zmq.proxy, open_, closed)]
+    context = stage.context()
+    pull, push, entry, exit_ = ends_of(stage, context, zmq.PULL, zmq.PUSH)
+    device(stage, "proxy", pull, push, closed)
+    source, sink = stage.socket(zmq.PUSH, context), stage.socket(zmq.PULL, context)
+    source.connect(entry)
+    sink.connect(exit_)
+    source.send(b"m")
+    return [*seen, stage.take(sink)]
+
+
+def test_closed_sockets(stage: Stage) -> None:
+    """EFAULT for a side; a closed capture socket is none."""
+    assert stage.play(closed_sockets) == ["errno 14", "errno 14", ["m"]]
 
 
 def a_device_of_pyzmq(stage: Stage) -> list[Any]:

@@ -9,11 +9,11 @@ from harness.twin.conflate import connection_pipes
 from harness.twin.errors import TwinError
 from harness.twin.msg import DATA, ROUTING_ID, Msg
 from harness.twin.pipe import Pipe
+from harness.twin.socket_options import Options
 
 if TYPE_CHECKING:
     from harness.twin.context import Context
     from harness.twin.socket_base import SocketBase
-    from harness.twin.socket_options import Options
 
 
 class _Name:
@@ -67,6 +67,9 @@ class Inproc:
         bound = self._names.get(name)
         if bound is None:
             near, far = connection_pipes((socket, socket), (options.sndhwm, options.rcvhwm), conflate)
+            if not conflate:
+                # The marks of nobody are the default ones; they count if a mark is set before somebody binds.
+                _boost(near, far, options, Options())
             # Nobody knows yet whether the peer wants it: it is dropped at bind if not.
             _send_routing_id(near, options)
             self._pending.setdefault(name, []).append((socket, options.snapshot(), near, far))
