@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 
-from .cases import case, unplayed
+from .cases import case
 
 
 @case("C521", {"first": ["ABC"], "after_unbind": "EAGAIN"})
@@ -418,12 +419,24 @@ def c884(stage):
     return {"opened": len(made), "error": error}
 
 
-unplayed(
-    "C880",
-    "endpoints",
-    "a listening file descriptor of the operating system (USE_FD) has no counterpart in a simulated network",
-    sockets="REP, REQ over tcp, ipc",
-    scenario="REP is given a listening file descriptor (USE_FD) and binds its address; REQ connects; round trip.",
-    source="libzmq tests/test_use_fd.cpp",
-    claimed={"roundtrip": True},
-)
+@case("C880", {"roundtrip": [["q"], ["r"]]}, later="USE_FD")
+def c880(stage):
+    """REP is given a listening file descriptor (USE_FD) and binds its address; REQ connects; round trip.
+
+    Sockets: REP, REQ over tcp.
+
+    Source: libzmq tests/test_use_fd.cpp.
+
+    A descriptor of the operating system has no counterpart in a simulated network.
+    """
+    rep, req = stage.socket(stage.zmq.REP), stage.socket(stage.zmq.REQ)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        endpoint = "tcp://127.0.0.1:%d" % listening.getsockname()[1]
+        rep.setsockopt(stage.zmq.USE_FD, listening.fileno())
+        rep.bind(endpoint)
+        listening.detach()  # libzmq's now
+    req.connect(endpoint)
+    req.send(b"q")
+    there = stage.take(rep)
+    rep.send(b"r")
+    return {"roundtrip": [there, stage.take(req)]}
