@@ -8,6 +8,7 @@ import importlib
 import io
 import os
 import sys
+from typing import Any
 
 from harness.twin.runner.main import main
 
@@ -20,8 +21,10 @@ def _start_again_if_hashes_differ() -> None:
 
 
 def _flush_files() -> None:
-    # Files that a program has left open, as the interpreter does when it ends.
-    opened = [thing for thing in gc.get_objects() if isinstance(thing, io.TextIOWrapper | io.BufferedWriter)]
+    # Files that a program has left open, as the interpreter does when it ends. Some objects answer isinstance
+    # with code of their own, so their types are asked.
+    kinds = (io.TextIOWrapper, io.BufferedWriter)
+    opened: list[Any] = [thing for thing in gc.get_objects() if issubclass(type(thing), kinds)]
     for file in [*opened, sys.stdout, sys.stderr]:
         with contextlib.suppress(OSError, ValueError):
             file.flush()

@@ -399,3 +399,35 @@ def test_losses_of_like_sockets_are_told_together(folder: Path, capsys: pytest.C
     lines = capsys.readouterr().err.splitlines()
     assert "  lost 50: many.py PUSH (50 sockets): still queued when its socket was closed" in "\n".join(lines)
     assert "  and 10 more sockets" in lines
+
+
+def test_sets_of_tasks_futures_and_sockets_have_one_order(folder: Path) -> None:
+    """By address, they would have another one in each process."""
+    script = write(
+        folder / "sets.py",
+        """
+        import asyncio, threading, time, zmq
+        from concurrent.futures import ThreadPoolExecutor, as_completed
+        kept = threading.local()
+        async def wait(number):
+            try: await asyncio.sleep(100)
+            finally: print("cancelled", number)
+        async def main():
+            tasks = [asyncio.create_task(wait(number)) for number in range(8)]
+            done, _ = await asyncio.wait([asyncio.create_task(asyncio.sleep(0.1, n)) for n in range(8)])
+            print([one.result() for one in done])
+        asyncio.run(main())
+        with ThreadPoolExecutor(8) as pool:
+            futures = [pool.submit(lambda n=n: n) for n in range(8)]
+            time.sleep(1)
+            print([future.result() for future in as_completed(futures)])
+        context = zmq.Context()
+        sockets = {context.socket(zmq.PUSH) for _ in range(8)}
+        print([socket.underlying - min(s.underlying for s in sockets) for socket in sockets])
+        context.destroy()
+        """,
+    )
+    (status, out, err), *others = [run("--quiet", script) for _ in range(3)]
+    assert (status, err) == (0, "")
+    assert others == [(status, out, err)] * 2
+    assert out.splitlines()[-1] == "[0, 1, 2, 3, 4, 5, 6, 7]"

@@ -66,6 +66,9 @@ _AFTERWARDS: Final[dict[str, Callable[[types.ModuleType, Modules], None]]] = {
     "asyncio": event_loop.give_loop,
     "queue": tuning.watch_queues,
     "zmq.sugar.poll": tuning.watch_polls,
+    "zmq.sugar.socket": tuning.number_sockets,
+    "asyncio.futures": tuning.number_futures,
+    "concurrent.futures._base": tuning.number_futures,
 }
 """What is done to a copy once it has been run."""
 

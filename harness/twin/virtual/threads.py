@@ -157,7 +157,9 @@ class Threads:
 
     def get_ident(self) -> int:
         """The number of the running thread."""
-        process = self.home.kernel.running()
+        process = self.home.kernel.current
+        if process is None:
+            return self._main_ident
         ident = self._idents.get(process)
         if ident is None and process.program is not None and process.program.threads is not self:
             return int(process.program.threads.get_ident())  # a lock of this program, shared with another one

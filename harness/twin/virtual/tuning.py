@@ -1,7 +1,12 @@
-"""Looks that a copied module offers without a call that takes time: a loop of them would not end."""
+"""What is changed in copied modules.
+
+Looks that need no call that takes time get one: a loop of them would not end. Objects that libraries keep in
+sets get numbers for hashes: by their addresses, the order of a set would differ from run to run.
+"""
 
 from __future__ import annotations
 
+import itertools
 import types
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -34,6 +39,29 @@ def watch_polls(module: types.ModuleType, modules: Modules) -> None:
         return ready
 
     vars(module)["zmq_poll"] = watched
+
+
+def number_sockets(module: types.ModuleType, _modules: Modules) -> None:
+    """pyzmq's ``zmq.sugar.socket``: a context keeps its sockets in a set."""
+    _number(vars(module)["Socket"])
+
+
+def number_futures(module: types.ModuleType, _modules: Modules) -> None:
+    """Those of ``asyncio``, tasks included, and of ``concurrent.futures``."""
+    _number(vars(module)["Future"])
+
+
+def _number(owner: Any) -> None:
+    numbers = itertools.count()
+    make = owner.__init__
+
+    @wraps(make)
+    def made(self: Any, *args: Any, **kwargs: Any) -> None:
+        object.__setattr__(self, "_hash_number", next(numbers))
+        make(self, *args, **kwargs)
+
+    owner.__init__ = made
+    owner.__hash__ = lambda self: self._hash_number
 
 
 def _glance_first(owner: Any, names: tuple[str, ...], modules: Modules) -> None:
