@@ -482,3 +482,36 @@ def test_a_compiled_package_is_shared_and_a_pure_one_is_not(tmp_path: Path) -> N
     import numpy as np
 
     assert sys.modules["numpy"] is np
+
+
+def test_threads_have_data_of_their_own(tmp_path: Path) -> None:
+    ran = run_text(
+        """
+        import threading, time
+        class Kept(threading.local):
+            common = 0
+            def __init__(self, start): self.count = start
+        kept, plain = Kept(5), threading.local()
+        plain.x = "main"
+        def work(name):
+            time.sleep(0.1)
+            kept.count += 1; kept.common = name
+            print(name, kept.count, kept.common, getattr(plain, "x", None))
+            plain.x = name
+            time.sleep(0.1)
+            print(plain.x, kept.common)
+        threads = [threading.Thread(target=work, args=(name,)) for name in "ab"]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        print(plain.x, kept.count, kept.common, vars(plain))
+        del plain.x
+        print(hasattr(plain, "x"))
+        try: threading.local(1)
+        except TypeError as error: print(error)
+        """,
+        tmp_path,
+    )
+    assert ran.lines == [
+        *("a 6 a None", "b 6 b None", "a a", "b b", "main 5 0 {'x': 'main'}", "False"),
+        "Initialization arguments are not supported",
+    ], ran.err

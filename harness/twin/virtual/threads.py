@@ -17,6 +17,7 @@ from greenlet import GreenletExit
 
 from harness.twin.kernel import NEVER_NS, InterruptedSimulation, Kernel, Process, SimulatedExit
 from harness.twin.virtual.endings import ExitedAtOnce
+from harness.twin.virtual.local_data import local_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,6 +146,7 @@ class Threads:
         self._idents: dict[Process, int] = {}
         self._sentinels: dict[Process, Lock] = {}
         self._awaited: list[Handle] = []
+        self._data: dict[Process | None, dict[int, dict[str, Any]]] = {}
 
     def adopt_main(self, process: Process) -> None:
         """``process`` is the program's main thread."""
@@ -164,6 +166,10 @@ class Threads:
         if ident is None and process.program is not None and process.program.threads is not self:
             return int(process.program.threads.get_ident())  # a lock of this program, shared with another one
         return self._main_ident if ident is None else ident
+
+    def data(self) -> dict[int, dict[str, Any]]:
+        """What the running thread has in objects of ``threading.local``, by their numbers."""
+        return self._data.setdefault(self.home.kernel.current, {})
 
     def start_new_thread(self, function: Any, args: Any, kwargs: Any = None) -> int:
         """Start a thread: its number. Raises TypeError."""
@@ -192,6 +198,7 @@ class Threads:
         except BaseException as error:
             self.home.complain(error, f"Exception ignored in thread started by: {function!r}")
         finally:
+            self._data.pop(process, None)
             sentinel = self._sentinels.pop(process, None)
             if sentinel is not None and sentinel._locked:
                 sentinel.release()
@@ -229,7 +236,7 @@ class Threads:
 
 
 def thread_module(threads: Threads) -> types.ModuleType:
-    """The module ``_thread``, without ``_local``, ``RLock`` and ``_excepthook``: Python has these in Python, too."""
+    """The module ``_thread``, without ``RLock`` and ``_excepthook``: Python has these in Python, too."""
     module = types.ModuleType("_thread", "Simulated threads.")
     home = threads.home
 
@@ -253,6 +260,7 @@ def thread_module(threads: Threads) -> types.ModuleType:
         "get_native_id": threads.get_ident,
         "stack_size": lambda size=0: 0,
         "_count": lambda: len(threads._idents),
+        "_local": local_class(threads),
         "_set_sentinel": threads.set_sentinel,
         "_ThreadHandle": lambda: Handle(threads),
         "_make_thread_handle": threads.main_handle,
