@@ -515,3 +515,12 @@ def test_threads_have_data_of_their_own(tmp_path: Path) -> None:
         *("a 6 a None", "b 6 b None", "a a", "b b", "main 5 0 {'x': 'main'}", "False"),
         "Initialization arguments are not supported",
     ], ran.err
+
+
+def test_packages_may_import_in_a_circle(tmp_path: Path) -> None:
+    _with(tmp_path, "ring/__init__.py", "from . import one\n")
+    _with(tmp_path, "ring/one.py", "from . import two\nname = 'one'\n")
+    two = "from . import one\nimport ring.one as same\ndef other(): return one.name, same is one\n"
+    _with(tmp_path, "ring/two.py", two)
+    ran = run_text("import ring.two\nprint(ring.two.other())\n", tmp_path)
+    assert ran.lines == ["('one', True)"], ran.err

@@ -157,7 +157,7 @@ class Modules:
                 return self.loaded[full]
         module = self._make(full)
         module = self.loaded.setdefault(full, module)
-        if parent and not hasattr(self.loaded[parent], child):
+        if parent:
             setattr(self.loaded[parent], child, module)
         return module
 
@@ -213,6 +213,10 @@ class Modules:
     def _copy(self, full: str, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
         module = importlib.util.module_from_spec(spec)
         self.loaded[full] = module
+        parent, _, child = full.rpartition(".")
+        if parent and not hasattr(self.loaded[parent], child):
+            # Python sets this afterwards; whoever imports in a circle it refers to its own sys.modules.
+            setattr(self.loaded[parent], child, module)
         try:
             self._run(module, spec)
         except BaseException:
