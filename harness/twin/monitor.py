@@ -95,7 +95,7 @@ class Monitor:
     def tell(self, event: str, value: int, where: str, app_waits: bool = True) -> None:
         """Send an event; waits where libzmq does."""
         number = EVENTS[event]
-        if not number & self._mask or self._stopping or self._pair.context.terminating:
+        if not number & self._mask or self._stopping or self._pair.closed or self._pair.context.terminating:
             return
         waits = bool(self._backlog)
         self._backlog.append(Msg(_HEAD.pack(number, value), more=True))

@@ -247,3 +247,28 @@ def test_without_a_reader_the_io_thread_stands_still(stage: Stage) -> None:
         assert names(stage, reader) == ["ACCEPTED", "HANDSHAKE_SUCCEEDED"]
 
     stage.play(body)
+
+
+def test_a_monitor_that_is_full_stops_the_io_thread(stage: Stage) -> None:
+    """An inproc connection holds the sum of both marks: the monitor's 1000 and the reader's 10 (F8, F234)."""
+
+    def body(stage: Stage) -> None:
+        zmq = stage.zmq
+        # Three events an attempt, about one attempt a millisecond.
+        restless = stage.socket(zmq.DEALER, RECONNECT_IVL=1)
+        reader = stage.socket(zmq.PAIR, RCVHWM=10)
+        restless.monitor("inproc://events", zmq.EVENT_ALL)
+        reader.connect("inproc://events")
+        endpoint, _ = stage.free_endpoint()
+        restless.connect(endpoint)
+        stage.sleep(4)
+        pull, push = stage.socket(zmq.PULL), stage.socket(zmq.PUSH, context=stage.context())
+        push.connect(stage.bind(pull))
+        push.send(b"x")
+        assert stage.take(pull, 0.3) == "EAGAIN"
+        for _ in range(1010):
+            assert reader.poll(0)
+            reader.recv_multipart()
+        assert stage.take(pull, 1.0) == ["x"]
+
+    stage.play(body)
