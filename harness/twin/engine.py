@@ -115,7 +115,8 @@ class Engine(Outlet):
 
     def _handshake_expired(self, _: None) -> None:
         self._handshake_timer = None
-        self._failed(protocol=False)
+        # Of the last read there is left that nothing had come.
+        self._failed(protocol=False, error=errno.EAGAIN)
 
     def timed_out(self) -> None:
         """The peer is taken for dead (F157, F159): a lost connection, not a broken protocol."""

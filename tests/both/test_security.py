@@ -230,6 +230,22 @@ def test_two_servers_wait_for_each_other(stage: Stage, options: dict[str, Any]) 
     stage.play(body)
 
 
+def test_two_servers_give_up_in_time(stage: Stage) -> None:
+    """HANDSHAKE_IVL of both sides; the value is what errno was left at (F132)."""
+
+    def body(stage: Stage) -> None:
+        options = {**PLAIN_SERVER, "HANDSHAKE_IVL": 100}
+        expired = ("HANDSHAKE_FAILED_NO_DETAIL", errno.EAGAIN)
+        at_server, at_client, passed = meet(stage, options, {**options, **ONCE})
+        # Whichever timer comes first cuts the connection.
+        assert at_client in ([expired, *RETRIED[1:]], RETRIED)
+        assert at_server in ([expired, DOWN], [CUT, DOWN])
+        assert expired in (at_client[0], at_server[0])
+        assert passed == [False, False]
+
+    stage.play(body)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
