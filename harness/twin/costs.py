@@ -80,8 +80,8 @@ class Costs:
             np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little"))),
         ).next
 
-    def flow(self, kernel: Kernel, transport: str, sndbuf: int, rcvbuf: int) -> Flow:
-        """A direction of a connection: sender's SNDBUF, receiver's RCVBUF, -1 for the system's default.
+    def flow(self, kernel: Kernel, transport: str, sndbuf: int, rcvbuf: int, maxrt_ms: int = 0) -> Flow:
+        """A direction of a connection: sender's SNDBUF and TCP_MAXRT, receiver's RCVBUF, -1 for the system's default.
 
         Linux doubles what is asked for and has a least size (F206); ipc ignores the options (F208).
         """
@@ -96,7 +96,7 @@ class Costs:
             probe_ns=profile.tcp_probe_ns,
             grows=rcvbuf < 0,
         )
-        return TcpFlow(kernel, path)
+        return TcpFlow(kernel, path, maxrt_ms)
 
     def tcp_buffers(self, sndbuf: int, rcvbuf: int) -> tuple[int, int]:
         """Send and receive buffer in force for these options, bytes; Linux doubles what is asked for (F206)."""

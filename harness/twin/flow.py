@@ -167,12 +167,15 @@ class Flow:
 class TcpFlow(Flow):
     """tcp over loopback: segments, windows, acknowledgements, as Linux keeps its books."""
 
-    __slots__ = ("_path", "_timer_ns")
+    __slots__ = ("_limit_ns", "_limited", "_path", "_timer_ns")
 
-    def __init__(self, kernel: Kernel, path: TcpPath) -> None:
+    def __init__(self, kernel: Kernel, path: TcpPath, maxrt_ms: int = 0) -> None:
         super().__init__(kernel)
         self._path = path
         self._timer_ns = NEVER_NS
+        # TCP_MAXRT: the sender's kernel gives up when its peer takes nothing for so long (F156).
+        self._limit_ns = _ASKED_AFTER_NS + maxrt_ms * 1_000_000 if maxrt_ms > 0 else 0
+        self._limited = False
 
     def _accept(self, size: int, now_ns: int) -> int:
         accepted = self._path.write(size, now_ns)
@@ -222,10 +225,29 @@ class TcpFlow(Flow):
         path = self._path
         if not path.has_unsent and path.writable:
             return
+        if self._limit_ns and not self._limited and path.has_unsent:
+            self._watch_progress()
         due = path.next_timer_ns
         if due < self._timer_ns:
             self._timer_ns = due
             self._kernel.call_at(max(due, self._kernel.now_ns), self._timer)
+
+    def _watch_progress(self) -> None:
+        read = self.read_offset
+        self._limited = True
+
+        def look() -> None:
+            self._limited = False
+            if self.broken or not self._path.has_unsent:
+                return
+            if self.read_offset == read:
+                # The sender alone hears of it; the receiver finds the end when it has read what it has.
+                self.cut()
+                self.back.hang_up()
+            else:
+                self._watch_progress()
+
+        self._kernel.call_at(self._kernel.now_ns + self._limit_ns, look)
 
     def _timer(self) -> None:
         self._timer_ns = NEVER_NS
@@ -298,6 +320,9 @@ class UnixFlow(Flow):
         """At least three quarters of the buffer are free."""
         return self.broken or 4 * self._used <= self._capacity
 
+
+_ASKED_AFTER_NS = 204_000_000
+"""The clock of TCP_MAXRT starts when the closed window is asked for."""
 
 _UNIX_PIECE_BYTES = 32768
 """A longer write is split into buffers of this size."""

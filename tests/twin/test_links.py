@@ -225,7 +225,7 @@ def test_maxrt_bounds_the_time_to_give_up() -> None:
     at(play, 2 * SECOND, play.link.blackhole)
     play.run(300, until_ns=20 * SECOND, tcp_maxrt=3000)
     (gone,) = play.witness.times("PUSH disconnected")
-    assert 5.1 * SECOND < gone < 5.6 * SECOND
+    assert 5 * SECOND < gone < 5.6 * SECOND
 
 
 def test_an_idle_connection_notices_silence_only_by_keepalive() -> None:
@@ -238,7 +238,7 @@ def test_an_idle_connection_notices_silence_only_by_keepalive() -> None:
     assert not plain.witness.times("PUSH disconnected")
     (gone,) = watching.witness.times("PUSH disconnected")
     last = 2 * SECOND  # of the hundred messages
-    assert last + 16 * SECOND <= gone < last + 17 * SECOND
+    assert last + 15.9 * SECOND < gone < last + 17 * SECOND
 
 
 # -- breaking and refusing ------------------------------------------------------------------------
@@ -285,11 +285,11 @@ def test_connecting_into_silence_waits_for_the_next_syn() -> None:
     at(play, int(5.5 * SECOND), play.link.heal)
     play.run(10)
     (connected,) = play.witness.times("PUSH connected")
-    assert 7 * SECOND < connected < 7.01 * SECOND
+    assert 7 * SECOND < connected < 7.2 * SECOND
 
 
 def test_nobody_answers_for_an_address_that_nobody_has() -> None:
-    """131 s to ETIMEDOUT, then libzmq tries again."""
+    """131 s to ETIMEDOUT, as late as the kernel's timers are, then libzmq tries again."""
     twin, witness = watched()
 
     def program() -> None:
@@ -300,7 +300,7 @@ def test_nobody_answers_for_an_address_that_nobody_has() -> None:
     twin.spawn(program)
     twin.run(until_ns=200 * SECOND)
     assert len(witness.times("PUSH connect_delayed")) == 2
-    assert 131 * SECOND < witness.times("PUSH connect_retried")[0] < 131.1 * SECOND
+    assert 131 * SECOND < witness.times("PUSH connect_retried")[0] < 134 * SECOND
 
 
 # -- hosts ----------------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.twin import Twin
+from harness.twin.runner.main import main
 from harness.twin.transport.pgm_packet import Bucket, window_packets
 
 from .witness import MS, SECOND, Witness
@@ -318,3 +320,13 @@ def test_the_census_counts_what_is_under_way_once() -> None:
         (got,) = lan.run(count=1000, until_ns=stop_ms * MS, recovery_ivl=300, rate=2000)
         under_way = [msg for msg, _ in lan.twin.census()]
         assert len(got) + len(lan.witness.losses) + len(under_way) == len(lan.sent)
+
+
+@pytest.mark.parametrize(("options", "printed"), [(["--pgm"], "True\n"), ([], "False\n")])
+def test_a_program_may_be_run_on_a_library_with_pgm(
+    options: list[str], printed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "asks.py"
+    script.write_text("import zmq\nprint(zmq.has('pgm'))\n")
+    assert main([*options, "--quiet", str(script)]) == 0
+    assert capsys.readouterr().out == printed

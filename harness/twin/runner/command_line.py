@@ -64,6 +64,7 @@ class Order:
     json: bool
     times: bool
     quiet: bool
+    pgm: bool
     net: Net
 
 
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--wall-limit", default="60s", metavar="TIME", help="end after that real time (60s)")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write a Parquet file, a row a message and receiver")
     parser.add_argument("--profile", metavar="NAME", help="what things cost: a shipped profile or a file")
+    parser.add_argument("--pgm", action="store_true", help="a library with pgm and epgm, which pyzmq's wheels have not")
     parser.add_argument("--times", action="store_true", help="begin each line of output with the virtual time")
     parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout; output goes to stderr")
     parser.add_argument("--quiet", action="store_true", help="no summary")
@@ -127,6 +129,7 @@ def read_command_line(words: list[str]) -> Order:
         json=options.json,
         times=options.times,
         quiet=options.quiet,
+        pgm=options.pgm,
         net=said.net,
     )
 

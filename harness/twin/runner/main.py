@@ -46,7 +46,13 @@ def _run(order: Order) -> int:
     outputs, prefixed = _outputs(order)
     try:
         play = Play(
-            list(order.programs), seed=order.seed, profile=order.profile, net=order.net, rows=rows, outputs=outputs
+            list(order.programs),
+            seed=order.seed,
+            profile=order.profile,
+            net=order.net,
+            pgm=order.pgm,
+            rows=rows,
+            outputs=outputs,
         )
     except ValueError as error:
         print(error, file=sys.stderr)  # two hosts with one address, for one

@@ -90,6 +90,7 @@ class Play:
         seed: all chance comes from it.
         profile: what things cost, None for the shipped default.
         net: hosts, links and what happens to them.
+        pgm: whether the library has pgm.
         rows: is told of each message and receiver.
         outputs: where each program writes, (stdout, stderr); None is the process's own.
     """
@@ -101,11 +102,12 @@ class Play:
         seed: int = 0,
         profile: str | None = None,
         net: Net | None = None,
+        pgm: bool = False,
         rows: Rows | None = None,
         outputs: list[tuple[TextIO, TextIO]] | None = None,
     ) -> None:
         self.book = Book(rows)
-        self.twin = Twin(profile=profile, seed=seed, observer=self.book)
+        self.twin = Twin(profile=profile, seed=seed, observer=self.book, pgm=pgm)
         self.book.watch(self.twin)
         build(net or Net(), self.twin)
         self.homes: list[Home] = []

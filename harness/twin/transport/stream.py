@@ -141,8 +141,8 @@ class Stream:
         kernel = self._context.kernel
         costs = self._context.costs
         mine, theirs = attempt.options, listener.options
-        there = costs.flow(kernel, self._transport, mine.sndbuf, theirs.rcvbuf)
-        back = costs.flow(kernel, self._transport, theirs.sndbuf, mine.rcvbuf)
+        there = costs.flow(kernel, self._transport, mine.sndbuf, theirs.rcvbuf, mine.tcp_maxrt)
+        back = costs.flow(kernel, self._transport, theirs.sndbuf, mine.rcvbuf, theirs.tcp_maxrt)
         ends: tuple[str | Credentials, str | Credentials]
         if target is None:
             ends = self._context.credentials, listener.socket.context.credentials

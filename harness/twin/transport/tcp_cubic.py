@@ -18,7 +18,19 @@ _MS: Final = 1_000_000
 class Cubic:
     """The congestion window of one direction, in packets."""
 
-    __slots__ = ("_credit", "_epoch_ns", "_origin", "_reach_ms", "_reno_permille", "_was", "ssthresh", "window")
+    __slots__ = (
+        "_before",
+        "_credit",
+        "_delivered",
+        "_epoch_ns",
+        "_origin",
+        "_out",
+        "_reach_ms",
+        "_reno_permille",
+        "_was",
+        "ssthresh",
+        "window",
+    )
 
     def __init__(self) -> None:
         self.window = _START_PACKETS
@@ -29,6 +41,7 @@ class Cubic:
         self._reach_ms = 0
         self._reno_permille = 0
         self._credit = 0
+        self._before = self._delivered = self._out = 0
 
     def acknowledged(self, packets: int, now_ns: int, rtt_ns: int) -> None:
         """So many packets have arrived while the window was in use."""
@@ -38,8 +51,11 @@ class Cubic:
             self.window = grown
             if not packets:
                 return
-        self._credit += packets
         each = self._packets_for_one(packets, now_ns, rtt_ns)
+        if self._credit >= each:  # saved when one more was dearer: it counts for one, not for many
+            self._credit = 0
+            self.window += 1
+        self._credit += packets
         self.window += self._credit // each
         self._credit %= each
 
@@ -68,6 +84,29 @@ class Cubic:
         self.window = self.ssthresh
         self._epoch_ns = -1
         self._credit = 0
+
+    def begin_recovery(self) -> None:
+        """A loss was noticed: go down with what arrives from now on, not at once (PRR, RFC 6937)."""
+        self._before = self.window
+        self._delivered = self._out = 0
+        self.lost()
+
+    def recover(self, came: int, pipe: int) -> None:
+        """So many packets arrived, so many are under way: how many more may be; the first repair may go always."""
+        self._delivered += came
+        if pipe > self.ssthresh:
+            more = -(-self._delivered * self.ssthresh // self._before) - self._out
+        else:
+            more = min(self.ssthresh - pipe, max(self._delivered - self._out, came) + 1)
+        self.window = pipe + max(more, not self._out)
+
+    def sent(self) -> None:
+        """A packet was sent during the recovery."""
+        self._out += 1
+
+    def end_recovery(self) -> None:
+        """All is repaired."""
+        self.window = self.ssthresh
 
     def timed_out(self, again: bool) -> None:
         """Nothing has come back: begin with one packet; ``again`` while the last such loss is not repaired."""

@@ -106,11 +106,14 @@ class Flight:
     def mark(self, ranges: tuple[tuple[int, int], ...], now_ns: int) -> int:
         """These ranges have arrived, too: how many packets that is news of."""
         came = 0
-        last = ranges[-1][1]
+        following = iter(ranges)
+        start, end = next(following)
         for packet in self.packets:
-            if packet.start >= last:
+            while end <= packet.start:
+                start, end = next(following, (NEVER_NS, NEVER_NS))
+            if start == NEVER_NS:
                 break
-            if not packet.arrived and any(start <= packet.start and packet.end <= end for start, end in ranges):
+            if not packet.arrived and start <= packet.start and packet.end <= end:
                 packet.arrived = True
                 self.arrived += 1
                 came += 1

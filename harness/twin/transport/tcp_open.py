@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from harness.twin.byte_engines import engine_pair
 from harness.twin.errors import TwinError
 from harness.twin.transport.tcp_remote import RemoteConnection
+from harness.twin.transport.tcp_timer import due_ns
 
 if TYPE_CHECKING:
     from harness.twin.connecter import Attempt
@@ -74,7 +75,7 @@ class Opening:
         if self._link is not None and self._host is not None:
             self._asked_ns = now
             self._link.way(self._host).carry(now, _SYN_BYTES, self._asked)
-        self._kernel.call_at(now + _AGAIN_S[self._tries] * _SECOND_NS, self._ask)
+        self._kernel.call_at(due_ns(now, _AGAIN_S[self._tries] * _SECOND_NS), self._ask)
         self._tries += 1
 
     def _asked(self) -> None:

@@ -2,8 +2,9 @@
 
 The window is half the receive buffer less what the program has not read (Linux reserves the other half for the
 overhead of its buffers). A buffer that the kernel sizes grows with what the program reads in a round trip.
-Acknowledgements: at once for every second full packet, for whatever leaves or closes a gap, for the first sixteen
-packets after silence; else after 40 ms.
+Acknowledgements: at once for more than one packet of the size that the peer has been seen to send (536 bytes at least),
+for whatever leaves or closes a gap, for the first sixteen packets after silence, and when a program has read all and
+a small packet was among it, unless it answers with data of its own; else after 40 ms.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from harness.twin.transport.tcp_sender import MSS_BYTES
 
 _MAX_RCVBUF_BYTES: Final = 33_554_432
 _QUICK: Final = 16
+_SMALL_SEGMENT_BYTES: Final = 536
 _START_PACKETS: Final = 10
 _SILENCE_NS: Final = 200_000_000
 
@@ -41,6 +43,8 @@ class Receiver:
         "_last_ns",
         "_quick",
         "_rtt_ns",
+        "_segment",
+        "_small",
         "_space",
         "_unacknowledged",
         "beyond",
@@ -59,6 +63,8 @@ class Receiver:
         self._copied_bytes = min(self._space, _START_PACKETS * MSS_BYTES)
         self._quick, self._last_ns = _QUICK, 0
         self._unacknowledged = 0
+        self._segment = _SMALL_SEGMENT_BYTES
+        self._small = 0
         self.interactive = False
         """Data went the other way while an acknowledgement was due: those that follow are not hurried."""
         self.next = self.taken = 0
@@ -97,7 +103,10 @@ class Receiver:
             self.next = end
             while self.beyond and self.beyond[0][0] <= self.next:
                 self.next = max(self.next, self.beyond.pop(0)[1])
-        return hurried or self._unacknowledged >= 2 * MSS_BYTES or (self._quick > 0 and not self.interactive)
+        if end - start < self._segment:
+            self._small += 1
+        self._segment = max(self._segment, min(end - start, MSS_BYTES))
+        return hurried or self._unacknowledged > self._segment or (self._quick > 0 and not self.interactive)
 
     def _keep(self, start: int, end: int) -> None:
         kept = []
@@ -116,8 +125,17 @@ class Receiver:
         self.taken += size
         if self._grows and now_ns - self._copied_ns >= self._rtt_ns:
             self._grow(now_ns)
+        return size, size > 0 and (self._due_with_reading() or self._opens())
+
+    def _due_with_reading(self) -> bool:
+        """More than one packet, or a small one and nothing is left, is acknowledged when it is read."""
+        if self._unacknowledged > self._segment:
+            return True
+        return not self.readable_bytes and self._small > self.interactive
+
+    def _opens(self) -> bool:
         offered = self.promised - self.next
-        return size, size > 0 and 2 * offered <= self._space and self._window() >= max(2 * offered, 1)
+        return 2 * offered <= self._space and self._window() >= max(2 * offered, 1)
 
     def _window(self) -> int:
         """What may come; nothing rather than little, so that no small packets are asked for."""
@@ -136,7 +154,7 @@ class Receiver:
 
     def acknowledging(self) -> int:
         """The peer is told now; up to where it may send, which is never taken back."""
-        self._unacknowledged = 0
+        self._unacknowledged = self._small = 0
         if self._quick:
             self._quick -= 1
         self.promised = max(self.promised, self.next + self._window())

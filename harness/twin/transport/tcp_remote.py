@@ -318,7 +318,11 @@ class RemoteFlow(Flow):
 
     def writable(self) -> bool:
         """At least a third of the send buffer is free, or the connection is no more."""
-        return self._from.gone or self._from.sender.writable
+        end = self._from
+        if end.gone or end.sender.writable:
+            return True
+        end.sender.short = True
+        return False
 
 
 class RemoteConnection:

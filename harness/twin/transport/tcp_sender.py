@@ -21,6 +21,7 @@ from typing import Final
 from harness.twin.kernel import NEVER_NS
 from harness.twin.transport.tcp_cubic import Cubic
 from harness.twin.transport.tcp_flight import Flight, Sent
+from harness.twin.transport.tcp_timer import due_ns
 
 MSS_BYTES: Final = 1448
 """An Ethernet frame of 1514 less the headers of Ethernet, IP and tcp with time stamps."""
@@ -29,7 +30,7 @@ _MS: Final = 1_000_000
 _ONE_LEFT_NS: Final = 200 * _MS
 _RTO_MAX_NS: Final = 120_000 * _MS
 _LOCAL_RETRY_NS: Final = 500 * _MS
-_TAIL_SLACK_NS: Final = 8 * _MS
+_LEAST_NS: Final = 2 * _MS
 _GIVE_UP_NS: Final = 924_600 * _MS
 _ORPHAN_GIVE_UP_NS: Final = 102_200 * _MS
 _START_SNDBUF_BYTES: Final = 87_040
@@ -52,6 +53,7 @@ class Sender:
     Attributes:
         total, sent, acked: bytes taken from the program, sent for the first time, known to have arrived.
         finished: the program has closed; the end takes the last place in the stream, as tcp counts it.
+        short: the program was refused, or told that it cannot write.
         failed: the errno of a connection that the kernel has given up, else 0.
     """
 
@@ -80,6 +82,7 @@ class Sender:
         "failed",
         "finished",
         "sent",
+        "short",
         "timer_ns",
         "total",
     )
@@ -105,7 +108,7 @@ class Sender:
         self._edge = self._window = 0
         self._flight = Flight()
         self._cubic = Cubic()
-        self._in_use = False
+        self._in_use = self.short = False
         self._state = _OPEN
         self._recovered_at = 0
         self._backoff = 0
@@ -128,6 +131,7 @@ class Sender:
                 last[0] += taken
                 last[1] += taken
             elif self._charge >= self._sndbuf:
+                self.short = True
                 break
             else:
                 taken = min(left, _PIECE_BYTES)
@@ -181,7 +185,7 @@ class Sender:
                 break
             if not self._send_new(size, now_ns):
                 if not flight.packets:
-                    self._timer, self.timer_ns = _WINDOW, now_ns + min(self._backed_off(), _LOCAL_RETRY_NS)
+                    self._set(_WINDOW, now_ns, min(self._backed_off(), _LOCAL_RETRY_NS))
                 return
             fresh = True
         self._in_use = flight.pipe >= window or (window < self._cubic.ssthresh and 2 * flight.pipe > window)
@@ -198,6 +202,7 @@ class Sender:
             return False
         self.sent = start + size
         self._flight.add(Sent(start, start + size, now_ns))
+        self._cubic.sent()
         self._last_ns = now_ns
         return True
 
@@ -215,6 +220,7 @@ class Sender:
         if not self._emit(packet.start, packet.end, now_ns):
             return False
         self._flight.repeated(packet, now_ns)
+        self._cubic.sent()
         self._last_ns = now_ns
         if self._repeated_ns < 0:
             self._repeated_ns = now_ns
@@ -228,32 +234,42 @@ class Sender:
             self._edge = edge
             self._window = max(self._window, edge - acked)
         advanced = acked > self.acked
-        came = 0
-        if advanced:
-            self.acked = acked
-            came = self._flight.drop(acked, now_ns)
-            pieces = self._pieces
-            while pieces and pieces[0][0] <= acked:
-                self._charge -= pieces.popleft()[1] + self._overhead
-            self._backoff = 0
-            self._probed = False
-            self._repeated_ns = -1
+        came = self._advance(acked, now_ns) if advanced else 0
         if beyond:
             came += self._flight.mark(beyond, now_ns)
         if self._state != _OPEN and acked >= self._recovered_at:
-            self._state = _OPEN
-            if any(packet.lost for packet in self._flight.lost):
-                self._begin_recovery()
+            self._end_recovery()
         if self._flight.arrived or self._state == _LOSS:
             self._find_lost(now_ns)
-        if came and self._in_use and self._state != _RECOVERY:
+        if self._state == _RECOVERY:
+            self._cubic.recover(came, self._flight.pipe)
+        elif came and self._in_use:
             self._cubic.acknowledged(came, now_ns, self._flight.least_ns)
-            self._grow_buffer()
         if advanced or came:
-            self._arm(now_ns)
+            self._arm(now_ns, anew=advanced)
         elif self._timer == _WINDOW:
             self._window_answered()
         self.push(now_ns)
+        if self.short:
+            self._grow_buffer()
+
+    def _advance(self, acked: int, now_ns: int) -> int:
+        """More is acknowledged: how many packets that is news of."""
+        self.acked = acked
+        pieces = self._pieces
+        while pieces and pieces[0][0] <= acked:
+            self._charge -= pieces.popleft()[1] + self._overhead
+        self._backoff = 0
+        self._probed = False
+        self._repeated_ns = -1
+        return self._flight.drop(acked, now_ns)
+
+    def _end_recovery(self) -> None:
+        if self._state == _RECOVERY:
+            self._cubic.end_recovery()
+        self._state = _OPEN
+        if any(packet.lost for packet in self._flight.lost):
+            self._begin_recovery()
 
     def _window_answered(self) -> None:
         if not self._user_timeout_ns:
@@ -264,19 +280,21 @@ class Sender:
     def _find_lost(self, now_ns: int) -> None:
         found, again_ns = self._flight.find_lost(now_ns, patient=self._state == _OPEN)
         if again_ns != NEVER_NS:
-            self._timer, self.timer_ns = _REORDER, again_ns
+            self._set(_REORDER, now_ns, again_ns - now_ns + _LEAST_NS)
         if found and self._state == _OPEN:
             self._begin_recovery()
 
     def _begin_recovery(self) -> None:
         self._state = _RECOVERY
         self._recovered_at = self.sent
-        self._cubic.lost()
+        self._cubic.begin_recovery()
 
     def _grow_buffer(self) -> None:
-        if self._grows:
+        """Only for a program that was refused, and when it is the buffer that holds the connection back."""
+        if self._grows and self._flight.pipe < self._cubic.window:
             wanted = 2 * self._cubic.window * _PACKET_MEMORY_BYTES
             self._sndbuf = max(self._sndbuf, min(wanted, _MAX_SNDBUF_BYTES))
+        self.short = not self.writable
 
     # -- timers ----------------------------------------------------------------------------------
 
@@ -285,31 +303,31 @@ class Sender:
         """The retransmission timeout, without its doubling."""
         return min(self._flight.rto_ns, _RTO_MAX_NS)
 
-    def _arm(self, now_ns: int) -> None:
+    def _arm(self, now_ns: int, *, anew: bool = False) -> None:
+        """Set the timer that is wanted now; ``anew``: something was acknowledged, so the timeout starts again."""
         if not self._flight.packets:
+            self.timer_ns = NEVER_NS
             if self.sent < self.total:  # the peer's window is closed
-                self._timer, self.timer_ns = _WINDOW, now_ns + self._backed_off()
-                self._clamp(now_ns)
-            else:
-                self.timer_ns = NEVER_NS
+                self._set(_WINDOW, now_ns, self._backed_off())
             return
-        if self._timer == _REORDER and self.timer_ns != NEVER_NS and self.timer_ns > now_ns:
+        if self._timer == _REORDER and now_ns < self.timer_ns < NEVER_NS:
             return
-        self._timer, self.timer_ns = _RTO, max(self._flight.oldest.ns + self._backed_off(), now_ns + _MS)
+        rto = self._backed_off()
+        timer, wait = _RTO, rto if anew else self._flight.oldest.ns + rto - now_ns
         if self._state == _OPEN and not (self._probed or self._flight.arrived):
-            slack = _ONE_LEFT_NS if len(self._flight.packets) == 1 else _TAIL_SLACK_NS
-            probe = now_ns + 2 * self._flight.srtt_ns + slack
-            if probe < self.timer_ns:
-                self._timer, self.timer_ns = _TAIL, probe
-        self._clamp(now_ns)
+            slack = _ONE_LEFT_NS if len(self._flight.packets) == 1 else _LEAST_NS
+            if 2 * self._flight.srtt_ns + slack < wait:
+                timer, wait = _TAIL, 2 * self._flight.srtt_ns + slack
+        self._set(timer, now_ns, wait)
+
+    def _set(self, timer: int, now_ns: int, wait_ns: int) -> None:
+        """A timer; not behind the end of TCP_MAXRT, when the clock is looked at, too."""
+        if self._user_timeout_ns and self._repeated_ns >= 0:
+            wait_ns = min(wait_ns, self._repeated_ns + self._user_timeout_ns - now_ns)
+        self._timer, self.timer_ns = timer, due_ns(now_ns, max(wait_ns, _LEAST_NS))
 
     def _backed_off(self) -> int:
         return min(self.rto_ns << min(self._backoff, 20), _RTO_MAX_NS)
-
-    def _clamp(self, now_ns: int) -> None:
-        """The end of TCP_MAXRT is a time to look at the clock, too."""
-        if self._user_timeout_ns and self._repeated_ns >= 0:
-            self.timer_ns = max(now_ns + _MS, min(self.timer_ns, self._repeated_ns + self._user_timeout_ns))
 
     def on_timer(self, now_ns: int) -> None:
         """The timer is due."""
@@ -331,7 +349,7 @@ class Sender:
         size = self._next_size()
         if not (size and self._send_new(size, now_ns)):
             self._repeat(self._flight.packets[-1], now_ns)
-        self._arm(now_ns)
+        self._arm(now_ns, anew=True)
 
     def _probe_window(self, now_ns: int) -> None:
         """Ask for the window: whatever is not new is answered at once."""
@@ -342,9 +360,10 @@ class Sender:
         room = min(self._edge - self.sent, MSS_BYTES, self.total - self.sent)
         sent = self._send_new(room, now_ns) if room > 0 else self._emit(self.sent, self.sent, now_ns)
         self._backoff += sent
-        self._arm(now_ns)
-        if not sent:
-            self.timer_ns = min(self.timer_ns, now_ns + _LOCAL_RETRY_NS)
+        if sent:
+            self._arm(now_ns)
+        else:
+            self._set(_WINDOW, now_ns, min(self._backed_off(), _LOCAL_RETRY_NS))
 
     def _time_out(self, now_ns: int) -> None:
         """Nothing came back in time: all is taken for lost."""
@@ -362,7 +381,7 @@ class Sender:
             self._flight.lost.appendleft(first)
             if self._repeated_ns < 0:
                 self._repeated_ns = now_ns
-            self._timer, self.timer_ns = _RTO, now_ns + min(self._backed_off(), _LOCAL_RETRY_NS)
+            self._set(_RTO, now_ns, min(self._backed_off(), _LOCAL_RETRY_NS))
 
     def _gives_up(self, now_ns: int) -> bool:
         limit = self._user_timeout_ns or (_ORPHAN_GIVE_UP_NS if self._orphan else _GIVE_UP_NS)
