@@ -41,7 +41,7 @@ from harness.twin.network import Host, Network
 from harness.twin.observer import Observer
 from harness.twin.options import NotSimulatedYet
 from harness.twin.pipe import Pipe
-from harness.twin.signals import go_on, kill, stop, threads_of
+from harness.twin.signals import CRASH, EXIT, KILLED, bury, go_on, stop, threads_of
 from harness.twin.socket_base import SocketBase
 from harness.twin.virtual.home import Home
 
@@ -169,34 +169,36 @@ class Twin:
 
     def kill(self, process: Process) -> None:
         """SIGKILL: the whole program of that simulated process ends where it stands, its contexts with it."""
-        threads, contexts = self._belongings(process)
-        self._contexts = [context for context in self._contexts if context not in contexts]
-        kill(threads, contexts)
+        if process.program is None:
+            self.bury([process], crashed=True)
+        else:
+            process.program.end_at_once(KILLED)
+        for thread in threads_of(process):
+            thread.leave_if_running()
 
     def pause(self, process: Process) -> None:
         """SIGSTOP: neither the program of that simulated process nor its I/O threads run; the kernel goes on."""
-        stop(*self._belongings(process))
+        threads = threads_of(process)
+        stop(threads, self._made_by(threads))
+        for thread in threads:
+            thread.leave_if_running()
 
     def resume(self, process: Process) -> None:
         """SIGCONT."""
-        go_on(*self._belongings(process))
-
-    def _belongings(self, process: Process) -> tuple[list[Process], list[Context]]:
         threads = threads_of(process)
-        return threads, [context for context in self._contexts if context.maker in threads]
+        go_on(threads, self._made_by(threads))
 
-    def vanish(self, owner: int) -> None:
-        """The sockets of that owner are gone as when their process ends: nothing is sent any more.
+    def bury(self, threads: list[Process], *, crashed: bool) -> None:
+        """These threads and all contexts that they have made are gone, as when their process ends.
 
-        The kernel still delivers what it has been given; peers see the end of the connection.
+        The kernel still delivers what it has been given; peers see the end of the connection, or a reset.
         """
-        for context in self._contexts:
-            for socket in [socket for socket in context.sockets if socket.owner == owner]:
-                socket.options.linger = 0
-                if not socket.closed:
-                    socket.close()
-                for session in list(socket.sessions):
-                    session.post(session.process_term, 0)
+        contexts = self._made_by(threads)
+        self._contexts = [context for context in self._contexts if context not in contexts]
+        bury(threads, contexts, CRASH if crashed else EXIT)
+
+    def _made_by(self, threads: list[Process]) -> list[Context]:
+        return [context for context in self._contexts if context.maker in threads]
 
     def census(self) -> Iterator[tuple[Msg, SocketBase | None]]:
         """Messages under way (their last frame), each with the socket it is under way to."""

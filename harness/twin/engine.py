@@ -127,7 +127,7 @@ class Engine(Outlet):
         if timer is not None:
             self._io.timers.cancel(timer)
 
-    def crash(self) -> None:
+    def crash(self, unsent: str, unread: str) -> None:
         """The process has died: what the kernel has been given goes on its way, nothing else does (F152)."""
         session, self._session = self._session, None
         if session is None:
@@ -135,12 +135,12 @@ class Engine(Outlet):
             return
         arrived = self._in.cut()
         for msg in self.parked():
-            session.lost("crash_unread", msg, session.socket)
+            session.lost(unread, msg, session.socket)
         self._parked = None
         frames = self._in.frames
         while frames and frames[0][0] <= arrived:
-            session.lost("crash_unread", frames.popleft()[1], session.socket)
-        self._leave(session, "crash_unsent")
+            session.lost(unread, frames.popleft()[1], session.socket)
+        self._leave(session, unsent)
 
     def _leave(self, session: Session, unsent: str = "disconnect_wire") -> None:
         if not self._io_error:

@@ -305,11 +305,11 @@ class Session:
             self._listener.session_ended(self)
         self.socket.session_ended(self)
 
-    def vanish(self) -> None:
-        """The process is dead."""
+    def vanish(self, unsent: str, unread: str) -> None:
+        """The process is dead; the causes of what is lost by that."""
         self.ended = self.closing = True
         engine, self.engine = self.engine, None
         if engine is not None:
-            engine.crash()
+            engine.crash(unsent, unread)
         if self._connecter is not None:
             self._connecter.vanish()

@@ -10,7 +10,7 @@ connections are accepted into the listener's queue (F153); timers that come due 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from harness.twin.census import census_of
 from harness.twin.listener import Listener
@@ -26,14 +26,20 @@ def threads_of(process: Process) -> list[Process]:
     return [process] if process.program is None else list(process.program.processes)
 
 
-def kill(threads: list[Process], contexts: list[Context]) -> None:
-    """SIGKILL. A process that kills itself does not return from here."""
+KILLED: Final = 128 + 9
+"""The exit status that a shell shows."""
+
+CRASH: Final = "crash_unsent", "crash_unread"
+EXIT: Final = "linger", "close_unread"
+"""Why what was queued, and what was unread, is lost: with a process that was killed, and with one that ends (F175)."""
+
+
+def bury(threads: list[Process], contexts: list[Context], causes: tuple[str, str]) -> None:
+    """A process is gone, as after SIGKILL; without ``term`` it goes in the same way when it ends (F175)."""
     for thread in threads:
         thread.kill()
     for context in contexts:
-        _vanish(context)
-    for thread in threads:
-        thread.leave_if_running()
+        _vanish(context, *causes)
 
 
 def stop(threads: list[Process], contexts: list[Context]) -> None:
@@ -43,8 +49,6 @@ def stop(threads: list[Process], contexts: list[Context]) -> None:
             io.stop()
     for thread in threads:
         thread.stop()
-    for thread in threads:
-        thread.leave_if_running()
 
 
 def go_on(threads: list[Process], contexts: list[Context]) -> None:
@@ -56,7 +60,7 @@ def go_on(threads: list[Process], contexts: list[Context]) -> None:
         thread.go_on()
 
 
-def _vanish(context: Context) -> None:
+def _vanish(context: Context, unsent: str, unread: str) -> None:
     """A context whose process is dead."""
     sockets = list(context.sockets)
     for io in context.io_threads:
@@ -66,11 +70,11 @@ def _vanish(context: Context) -> None:
             if isinstance(listener, Listener):
                 listener.vanish()
         for session in socket.sessions:
-            session.vanish()
+            session.vanish(unsent, unread)
     observer = context.observer
     for msg, reader in census_of(context):
         own = reader is not None and reader.context is context
-        observer.lost("crash_unread" if own else "crash_unsent", msg, reader)
+        observer.lost(unread if own else unsent, msg, reader)
     for socket in sockets:
         _empty(socket)
     context.sockets.clear()

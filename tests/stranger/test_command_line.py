@@ -161,8 +161,8 @@ def test_the_trace_has_a_row_a_message_and_receiver(folder: Path, capsys: pytest
     assert sorted(told, key=str) == [
         ("PUB#1", 0, None, 5, "lost", "no_peer"),
         ("PUB#1", 1, "SUB#1", 3, "delivered", ""),
-        ("PUB#1", 1, "SUB#2", 3, "in_flight", ""),
-        ("PUB#1", 2, "SUB#1", 1, "in_flight", ""),
+        ("PUB#1", 1, "SUB#2", 3, "lost", "close_unread"),
+        ("PUB#1", 2, "SUB#1", 1, "lost", "close_unread"),
     ]
     assert all((row["received_ns"] or 0) > row["sent_ns"] for row in rows if row["fate"] == "delivered")
     assert "lost 1: feed.py PUB#1: sent while nobody was connected (no_peer). " in capsys.readouterr().err

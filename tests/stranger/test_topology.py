@@ -104,8 +104,29 @@ def test_a_killed_program_takes_its_sockets_along(folder: Path, capsys: pytest.C
     """
     text = NET.replace("[program.server]", "[program.server]\n    start = '2s'")
     lines, summary = play(net_file(folder, kill, text), capsys)
-    assert lines == lines[:2]  # the third request was sent to a server that is gone, and REQ waits for its answer
+    # Nothing was outstanding, and the connecting side keeps its pipe: the third request goes to the next server.
+    assert lines[1:] == ["client | east west 40"] * 3
     assert summary["programs"]["first"] == {"exit_status": 137, "ended_ns": 1_500_000_000}
+    assert summary["programs"]["client"]["exit_status"] == 0
+
+
+def test_a_request_to_a_program_that_is_killed_is_never_answered(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """REQ never sends again (F84): killed with the request in its hands, the server leaves the client stuck."""
+    slow = SERVER.replace("server.recv()", "server.recv(); time.sleep(1)").replace(
+        "import socket", "import time, socket"
+    )
+    (folder / "slow.py").write_text(textwrap.dedent(slow))
+    kill = """
+        [program.first]
+        script = "slow.py"
+        kill = "600ms"
+        host = "east"
+    """
+    text = NET.replace("[program.server]", "[program.server]\n    start = '2s'")
+    lines, summary = play(net_file(folder, kill, text), capsys)
+    assert lines == []
     assert summary["programs"]["client"]["exit_status"] is None
 
 

@@ -12,6 +12,7 @@ import greenlet
 
 from harness.twin.kernel import InterruptedSimulation, Process, SimulatedExit
 from harness.twin.network import MAIN_HOST
+from harness.twin.signals import KILLED
 from harness.twin.virtual.alarms import deliver
 from harness.twin.virtual.chance import RandomBytes
 from harness.twin.virtual.clock import Clock
@@ -244,9 +245,8 @@ class Home:
         """
         self.exit_status = status
         self.ended_ns = self.kernel.now_ns
-        for process in self.processes:
-            process.finished = True  # nothing of a daemon thread runs again, its ``finally`` blocks neither
-        self.twin.vanish(self.index)
+        # Nothing of a daemon thread runs again, its ``finally`` blocks neither.
+        self.twin.bury(self.processes, crashed=status == KILLED)
         for told in self.at_end:
             told()
         if self._on_end is not None:
