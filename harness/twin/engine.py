@@ -187,6 +187,9 @@ class Engine(Outlet):
             return
         time_ns = self._in.readable_ns()
         if time_ns >= 0:
+            if self._input_stopped:
+                # A hang-up, which is news now, however long ago the bytes came that nobody reads (F144).
+                time_ns = self._io.kernel.now_ns + self._io.kernel.lag_ns
             self._queued = True
             self._io.poll_in(self, time_ns)
 

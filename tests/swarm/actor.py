@@ -11,7 +11,7 @@ import errno
 from collections.abc import Callable
 from typing import Any
 
-from harness.twin import Twin
+from harness.twin import Process, Twin
 
 from .books import Books, body, name_of, shown
 from .plan import NodePlan, SocketPlan, Step
@@ -22,6 +22,7 @@ SLACK_NS = 5 * MS
 _NS_PER_BYTE = 5
 
 EFSM, ETERM, EMTHREAD = 156384763, 156384765, 156384766
+_EVENTS = {1 << bit for bit in range(16)}
 _LOCKSTEP = ("REQ", "REP")
 _PUBLISHERS = ("PUB", "XPUB")
 _DEAF = ("PUSH", "PUB")
@@ -46,6 +47,7 @@ class Held:
         self.topics: dict[bytes, int] = {}
         self.relaxed = bool(plan.option("req_relaxed", 0))
         self.unanswered = False
+        self.monitor: Any = None
         self.askers: list[tuple[list[bytes], bytes]] = []
         """Envelopes of what was received, with whose it was, the latest last."""
 
@@ -74,17 +76,32 @@ class Held:
 class Actor:
     """One node. ``endless`` names the call that it is in, if that has no end of its own."""
 
-    def __init__(self, plan: NodePlan, twin: Twin, books: Books, contexts: dict[int, Any], alone: bool) -> None:
+    def __init__(
+        self,
+        plan: NodePlan,
+        twin: Twin,
+        books: Books,
+        contexts: dict[int, Any],
+        alone: bool,
+        lives: dict[str, int] | None = None,
+    ) -> None:
         self.plan = plan
         self.alone = alone
         self.done = False
         self.endless: tuple[str, Any] | None = None
+        self.call = ""
+        self.dead = False
+        self.process: Process | None = None
+        self.sending: bytes | None = None
+        """The message whose send has not returned."""
+        self.stopped = False
+        """Whether it was ever stopped from outside: then its calls take as long as they take."""
         self.kept: list[Any] = []
         self._twin = twin
         self._zmq = twin.zmq
         self._books = books
         self._contexts = contexts
-        self._lives: dict[str, int] = {}
+        self.lives: dict[str, int] = {} if lives is None else lives
         self._linger_ms = 0
         self.held: dict[str, Held] = {}
 
@@ -100,6 +117,17 @@ class Actor:
                 self._close(held, None)
         self.done = True
         self._tell("done")
+
+    def die(self) -> None:
+        """It was killed: what it was about to do with a message nobody knows."""
+        self.dead = self.done = True
+        self.endless = None
+        if self.sending is not None:
+            self._books.uncertain[self.sending] = None
+        if self.call:
+            self._books.in_hand += 1
+        self.held.clear()
+        self._contexts.pop(self.plan.context, None)
 
     def _tell(self, *what: Any) -> None:
         self._books.tell(self.plan.name, *what)
@@ -125,17 +153,19 @@ class Actor:
         result = None
         if limit_ms < 0:
             self.endless = (what, held)
+        self.call = what
         try:
             result = function(*args)
         except self._zmq.ZMQError as failure:
             error = failure.errno
         self.endless = None
+        self.call = ""
         took_ns = self._books.now_ns - now_ns
         self._tell(what, "" if held is None else held.label, int(error), took_ns)
         self._books.seen[f"errno {errno.errorcode.get(error, error)}"] += 1
         if limit_ms >= 0:
             most_ns = limit_ms * MS + SLACK_NS + _NS_PER_BYTE * size
-            if took_ns > most_ns:
+            if took_ns > most_ns and not self.stopped:
                 self._broken(f"{what} took {took_ns / MS} ms, asked was for {limit_ms} ms")
             if error == errno.EAGAIN and took_ns < limit_ms * MS:
                 self._broken(f"{what} gave up after {took_ns / MS} ms, asked was for {limit_ms} ms")
@@ -168,7 +198,7 @@ class Actor:
             self._broken(f"socket({plan.kind}) failed with {error}")
             return
         self.kept.append(socket)
-        life = self._lives[plan.name] = self._lives.get(plan.name, -1) + 1
+        life = self.lives[plan.name] = self.lives.get(plan.name, -1) + 1
         held = self.held[plan.name] = Held(plan, life, socket)
         self._books.kinds[held.label.encode()] = plan.kind
         if plan.brokered:
@@ -198,6 +228,9 @@ class Actor:
             # it makes term wait, whatever is given to close (F130, F131; measured).
             self._lingers(int(held.socket.linger))
         self._lingers(int(held.socket.linger) if linger_ms is None else linger_ms)
+        if held.monitor is not None:
+            held.socket.disable_monitor()
+            held.monitor.close(0)
         self._call("close", held, 0, 0, held.socket.close, linger_ms)
         del self.held[held.plan.name]
 
@@ -304,11 +337,13 @@ class Actor:
         in_turn = held.may_send
         if not in_turn or (held.plan.kind in _PUBLISHERS and not held.plan.option("xpub_nodrop", 0)):
             limit = 0  # it never blocks
+        self.sending = name_of(payload[-1])
         _, error = self._call("send", held, limit, length, held.socket.send_multipart, frames, flags)
         return self._sent(held, payload, in_turn, error)
 
     def _sent(self, held: Held, payload: list[bytes], in_turn: bool, error: int) -> bool:
         """What a send that ended so means; whether it went well."""
+        self.sending = None
         kind = held.plan.kind
         allowed: tuple[int, ...] = (errno.EAGAIN,)
         if kind == "REP" or (kind in _PUBLISHERS and not held.plan.option("xpub_nodrop", 0)):
@@ -349,6 +384,7 @@ class Actor:
                     self._sent(held, payload, in_turn, error)
                     return
             self._twin.sleep_ns(step.value)
+            self.sending = name_of(payload[-1])
             _, error = self._call("send", held, 0, step.size, held.socket.send, payload[-1], self._zmq.DONTWAIT)
             if not self._sent(held, payload, in_turn, error):
                 return
@@ -433,7 +469,8 @@ class Actor:
         held.unanswered = not rest.startswith(b"to ")
         if rest.startswith(b"to "):
             asker = rest[3:].split(b";", 1)[0].decode()
-            if asker[:-1] != held.plan.name:
+            shares_its_name = held.plan.option("routing_id", b"") == b"same"
+            if asker[:-1] != held.plan.name and not shares_its_name:
                 self._broken(f"{held.label} received a reply to {asker}")
 
     def _is_told_by_the_library(self, held: Held, frames: list[bytes]) -> bool:
@@ -501,6 +538,21 @@ class Actor:
             self._books.proxies[one.core] = None
         _, error = self._call("proxy", held, -1, 0, self._zmq.proxy, held.socket, back.socket)
         self._broken(f"the proxy ended with {errno.errorcode.get(error, error)}")
+
+    def _do_monitor(self, _step: Step, held: Held | None) -> None:
+        """Have a monitor, or read what it has to tell."""
+        assert held is not None
+        if held.monitor is None:
+            held.monitor, _ = self._call("get_monitor_socket", held, 0, 0, held.socket.get_monitor_socket)
+            self.kept.append(held.monitor)
+        while True:
+            frames, error = self._call("monitor", held, 0, 0, held.monitor.recv_multipart, self._zmq.DONTWAIT)
+            if error:
+                return
+            event = int.from_bytes(frames[0][:2], "little")
+            self._tell(held.label, "event", event, frames[1])
+            if event not in _EVENTS:
+                self._broken(f"{held.label}: its monitor tells of event {event}")
 
     # -- afterwards ------------------------------------------------------------------------------
 

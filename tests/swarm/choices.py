@@ -60,6 +60,22 @@ CHOICES = (
 )
 
 
+# The pairs of keys that zmq_curve_keypair(3) shows.
+_SERVER = b"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7", b"JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"
+_CLIENT = b"Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID", b"D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs"
+SECURITY: dict[tuple[str, str], tuple[tuple[str, Value], ...]] = {
+    ("curve", "server"): (("curve_server", 1), ("curve_secretkey", _SERVER[1])),
+    ("curve", "client"): (
+        ("curve_serverkey", _SERVER[0]),
+        ("curve_publickey", _CLIENT[0]),
+        ("curve_secretkey", _CLIENT[1]),
+    ),
+    ("plain", "server"): (("plain_server", 1),),
+    ("plain", "client"): (("plain_username", b"name"), ("plain_password", b"word")),
+}
+"""What a side sets for a mechanism."""
+
+
 def options_of(
     dice: Dice, name: str, kind: str, peers: tuple[str, ...], transport: str
 ) -> tuple[tuple[str, Value], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from .actor import MS
-from .choices import options_of
+from .choices import SECURITY, options_of
 from .dice import Dice
 from .plan import End, Fault, LinkPlan, NodePlan, Plan, SocketPlan
 from .scripts import TOPICS, broker, script
@@ -38,6 +38,7 @@ BROKERS = (
 
 TRANSPORTS = ("tcp", "tcp", "ipc", "ipc", "inproc", "inproc")
 LINK_FAULTS = ("blackhole", "stall", "down", "refuse", "reset", "half_close", "impair")
+PROCESS_FAULTS = ("kill", "restart", "restart", "pause")
 MAIN = "main"
 
 
@@ -74,7 +75,7 @@ def draw(seed: int) -> Plan:
         steps = broker(dice, held) if tuple(own) in cast.proxies else script(dice, list(held))
         planned.append(NodePlan(f"node{number + 1}", contexts[number], threads, delay, held, steps, hosts[own[0]]))
     links = _links(dice, sorted({*hosts}))
-    faults = _faults(dice, links)
+    faults = _faults(dice, links) + _blows(dice, planned)
     looks = sorted(dice.between(0, 200 * MS) for _ in range(8))
     return Plan(seed, tuple(planned), links, faults, tuple(looks))
 
@@ -105,6 +106,8 @@ def _star(dice: Dice, tag: str, cast: Cast, binder: str, connecters: tuple[str, 
         _conflate(dice, sockets, first)
         _rivals(dice, sockets, first)
         _know(dice, sockets, first)
+    if transport != "inproc" and dice.chance(12):
+        _secure(dice, sockets, first, first + binders)
     everybody = list(range(first, len(sockets)))
     if transport == "inproc":
         cast.threads.append(everybody)
@@ -150,6 +153,15 @@ def _rivals(dice: Dice, sockets: list[SocketPlan], first: int) -> None:
         if socket.kind in ("DEALER", "REQ") and dice.chance(70):
             others = tuple(option for option in socket.options if option[0] != "routing_id")
             sockets[position] = replace(socket, options=(*others, ("routing_id", b"same")))
+
+
+def _secure(dice: Dice, sockets: list[SocketPlan], first: int, clients: int) -> None:
+    """PLAIN or CURVE, all of them but sometimes one; there is nobody to ask, so PLAIN lets nobody in (F135)."""
+    mechanism = dice.of(("curve", "curve", "curve", "plain"))
+    for position in range(first, len(sockets)):
+        options = SECURITY[mechanism, "server" if position < clients else "client"]
+        if not dice.chance(5):
+            sockets[position] = replace(sockets[position], options=(*sockets[position].options, *options))
 
 
 def _conflate(dice: Dice, sockets: list[SocketPlan], first: int) -> None:
@@ -271,3 +283,15 @@ def _faults(dice: Dice, links: tuple[LinkPlan, ...]) -> tuple[Fault, ...]:
             towards = dice.of((link.first, link.second, "")) if kind != "half_close" else link.first
             faults.append(Fault(kind, (link.first, link.second), dice.between(0, 150 * MS), dice.duration(), towards))
     return tuple(sorted(faults, key=lambda fault: fault.at_ns))
+
+
+def _blows(dice: Dice, nodes: list[NodePlan]) -> tuple[Fault, ...]:
+    """What happens to processes: killed for good, killed and started again, stopped for a while."""
+    if not dice.chance(20):
+        return ()
+    blows = []
+    for _ in range(dice.one(1, 1, 2)):
+        node = nodes[dice.between(0, len(nodes) - 1)]
+        at_ns = int(node.delay_ns + dice.between(0, 60 * MS) * dice.random())
+        blows.append(Fault(dice.of(PROCESS_FAULTS), (node.name,), at_ns, dice.duration()))
+    return tuple(sorted(blows, key=lambda blow: blow.at_ns))

@@ -30,8 +30,8 @@ def look(books: Books) -> None:
     for reader in list(books.pipes):
         writer = reader.peer
         queue = reader.in_queue
-        if isinstance(reader, ConflatePipe):
-            continue  # one slot, no marks (F11)
+        if isinstance(reader, ConflatePipe) or _socket_of(reader).context.closed:
+            continue  # one slot, no marks (F11); or of a process that was killed
         if queue is None or writer.out_queue is not queue:
             continue  # closing, or a hiccup is under way
         name = f"the pipe from {_type_of(writer)} to {_type_of(reader)}"
@@ -106,7 +106,7 @@ def rest(books: Books, actors: list[Actor]) -> None:
     assert books.twin is not None
     for context in books.twin._contexts:
         for io in context.io_threads:
-            if (io._mailbox or io._writable or io._readable) and io._turn_ns == NEVER_NS:
+            if (io._mailbox or io._writable or io._readable) and io._turn_ns == NEVER_NS and not io._frozen:
                 books.violation("an I/O thread sleeps with work to do")
         for socket in context.sockets:
             for session in socket.sessions:
@@ -119,6 +119,8 @@ def rest(books: Books, actors: list[Actor]) -> None:
 def _session_rests(books: Books, session: Any) -> None:
     """An engine that could write has nothing to write; one that could read has nothing to read."""
     engine = session.engine
+    if session.io._frozen:
+        return  # by a monitor that nobody reads (F234)
     if engine is None or not engine._ready or engine._session is None:
         return
     kind = session.socket.type_name
@@ -159,12 +161,15 @@ def _waits_for_good_reason(books: Books, actor: Actor, what: str, held: Any) -> 
 
 
 def _proxy_waits(books: Books, actor: Actor) -> None:
+    """It sleeps until any of its sockets has a command, or waits for room in the one that it sends to (F223)."""
     cores = [held.core for held in actor.held.values() if held.core in books.proxies]
+    sleeps = all(core._waiter is not None for core in cores)
     for source, target in (cores, cores[::-1]):
+        sends = not sleeps and target._waiter is not None
         try:
             for core in cores:
                 core.process_commands()
-            ready = source.xhas_in() and target.xhas_out() and target.type_name != "XPUB"
+            ready = (sends or (sleeps and source.xhas_in())) and target.xhas_out() and target.type_name != "XPUB"
         except TwinError as error:
             books.violation(f"{actor.plan.name} waits in a proxy, where {error} is due")
             return
@@ -185,6 +190,8 @@ def drained(books: Books, actors: list[Actor]) -> None:
                 _empty(books, held.label, pipe)
             for session in core.sessions:
                 engine = session.engine
+                if session.io._frozen or (engine is not None and engine.far._io._frozen):
+                    continue
                 if engine is None or engine._session is None or session.pipe is None or session.pipe.state != ACTIVE:
                     continue
                 for msg in [msg for msg in engine.coming_in() if msg.kind == DATA]:

@@ -19,6 +19,8 @@ def script(dice: Dice, held: list[SocketPlan]) -> tuple[Step, ...]:
         socket = held[dice.between(0, len(held) - 1)]
         if dice.chance(25):
             steps.append(Step("sleep", amount=dice.duration()))
+        if dice.chance(3):
+            steps.append(Step("monitor", socket.name))
         if dice.chance(8):
             steps += _life(dice, socket)
         elif dice.chance(8):

@@ -18,8 +18,8 @@ from . import laws
 from .actor import MS, Actor
 from .books import Books
 from .draw import ADDRESSES, MAIN
-from .faults import inflict
-from .plan import Plan
+from .faults import break_link, strike
+from .plan import NodePlan, Plan
 
 _SLICE_NS = 300 * MS
 """Nothing that moved for so long moves no more: longer than a window probe of tcp, or a retry."""
@@ -50,6 +50,7 @@ def play(plan: Plan, limit_s: float = 30.0) -> Outcome:
     books = Books()
     twin = Twin(seed=plan.seed, observer=books)
     books.twin = twin
+    _watch_the_clock(twin, books)
     actors: list[Actor] = []
     collecting = gc.isenabled()
     gc.disable()  # when the collector would close a socket depends on the whole process
@@ -76,34 +77,58 @@ def play(plan: Plan, limit_s: float = 30.0) -> Outcome:
     return Outcome(plan.seed, digest, tuple(books.broken), books.seen)
 
 
-def _live(plan: Plan, twin: Twin, books: Books, actors: list[Actor]) -> None:
+def _watch_the_clock(twin: Twin, books: Books) -> None:
+    """Nothing may be planned for a time that is over."""
     kernel = twin.kernel
-    contexts: dict[int, Any] = {}
-    sharing = Counter(node.context for node in plan.nodes)
-    for name in sorted({node.host for node in plan.nodes} - {MAIN}):
-        twin.host(name, ADDRESSES[name])
-    for link in plan.links:
-        twin.link(link.first, link.second, **dict(link.shape))
-    for fault in plan.faults:
-        inflict(twin, books, fault)
-    for node in plan.nodes:
-        actor = Actor(node, twin, books, contexts, sharing[node.context] == 1)
-        actors.append(actor)
-        twin.spawn(actor.run, name=node.name, delay_ns=node.delay_ns, host=node.host)
-    for time_ns in plan.looks_ns:
-        kernel.call_at(time_ns, lambda: laws.look(books))
+    whole = kernel.call_at
+
+    def call_at(time_ns: int, function: Any) -> Any:
+        if time_ns < kernel.now_ns:
+            books.violation(f"something is to happen at {time_ns / MS} ms")
+        return whole(time_ns, function)
+
+    kernel.call_at = call_at  # type: ignore[method-assign]
+
+
+def _live(plan: Plan, twin: Twin, books: Books, actors: list[Actor]) -> None:
+    _begin(plan, twin, books, actors)
     if _until_rest(plan, twin, books, actors):
         laws.rest(books, actors)
     laws.look(books)
+    pause_ns = _REMOTE_SLICE_NS if plan.links else _SLICE_NS
     for actor in actors:
         if actor.done and actor.held:
-            pause_ns = _REMOTE_SLICE_NS if plan.links else _SLICE_NS
             twin.spawn(actor.drain, pause_ns, name=f"drain of {actor.plan.name}", host=actor.plan.host)
     if _until_rest(plan, twin, books, actors):
         laws.rest(books, actors)
         laws.drained(books, actors)
     laws.look(books)
     books.close()
+
+
+def _begin(plan: Plan, twin: Twin, books: Books, actors: list[Actor]) -> None:
+    """Hosts, links, nodes and what goes wrong with them, all at their times."""
+    for name in sorted({node.host for node in plan.nodes} - {MAIN}):
+        twin.host(name, ADDRESSES[name])
+    for link in plan.links:
+        twin.link(link.first, link.second, **dict(link.shape))
+    contexts: dict[int, Any] = {}
+    sharing = Counter(node.context for node in plan.nodes)
+
+    def start(node: NodePlan, delay_ns: int, lives: dict[str, int] | None = None) -> None:
+        actor = Actor(node, twin, books, contexts, sharing[node.context] == 1, lives)
+        actors.append(actor)
+        actor.process = twin.spawn(actor.run, name=node.name, delay_ns=delay_ns, host=node.host)
+
+    for node in plan.nodes:
+        start(node, node.delay_ns)
+    for fault in plan.faults:
+        if len(fault.targets) > 1:
+            break_link(twin, books, fault)
+        else:
+            strike(twin, books, fault, actors, lambda dead: start(dead.plan, 0, dead.lives))
+    for time_ns in plan.looks_ns:
+        twin.at(time_ns, lambda: laws.look(books))
 
 
 def _until_rest(plan: Plan, twin: Twin, books: Books, actors: list[Actor]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.twin import Twin
+from harness.twin.kernel import Kernel
 
 from .witness import MS, Witness, watched
 
@@ -114,3 +115,61 @@ def test_what_was_written_for_a_connection_that_is_gone_is_under_way_until_that_
     witness, under_way = fates(leaves, publishes)
     assert under_way == [b"a: late"]
     assert [data for _, data in witness.losses] == [b"a: early"]
+
+
+def test_a_reply_that_breaks_the_rules_behind_a_full_pipe_ends_the_connection() -> None:
+    """It is decoded when the application has made room, no sooner (F20, F87)."""
+
+    def serves(twin: Twin) -> Any:
+        socket = twin.zmq.Context().socket(twin.zmq.ROUTER)
+        socket.bind("ipc://place")
+        identity = socket.recv_multipart()[0]
+        for frames in ([b"", b"one"], [b"", b"two"], [b"wrong"]):
+            socket.send_multipart([identity, *frames])
+        twin.sleep_ns(1 << 60)
+        return socket
+
+    def asks(twin: Twin) -> Any:
+        socket = twin.zmq.Context().socket(twin.zmq.REQ)
+        socket.rcvhwm = 1
+        socket.connect("ipc://place")
+        socket.send(b"question")
+        assert socket.recv() == b"one"
+        return socket
+
+    witness, under_way = fates(serves, asks)
+    assert len(witness.times("REQ disconnected")) == 1
+    assert witness.losses == [("disconnect_wire", b"wrong")]
+    assert under_way == [b"two"]
+
+
+def test_a_hang_up_that_a_stalled_engine_hears_of_is_news_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes came long ago (F144); the clock once went back to that time."""
+    whole = Kernel.call_at
+
+    def checked(kernel: Kernel, time_ns: int, function: Callable[[], Any]) -> Any:
+        assert time_ns >= kernel.now_ns
+        return whole(kernel, time_ns, function)
+
+    monkeypatch.setattr(Kernel, "call_at", checked)
+
+    def asks(twin: Twin) -> Any:
+        context = twin.zmq.Context()
+        socket = context.socket(twin.zmq.REQ)
+        socket.req_relaxed = 1
+        socket.connect("ipc://place")
+        for _ in range(4):
+            socket.send(b"question")
+            socket.poll(20)
+        socket.close(0)
+        twin.sleep_ns(20 * MS)
+
+    def is_busy(twin: Twin) -> Any:
+        socket = twin.zmq.Context().socket(twin.zmq.REP)
+        socket.rcvhwm = 2
+        socket.bind("ipc://place")
+        twin.sleep_ns(1 << 60)
+        return socket
+
+    witness, _ = fates(is_busy, asks)
+    assert len(witness.times("REP accepted")) == 1
