@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.twin.engine import Engine, connect_engines
 from harness.twin.errors import ProtocolError
+from harness.twin.mechanism import UNEXPECTED_COMMAND
 from harness.twin.msg import GREETING, ROUTING_ID, SUBSCRIBE, Msg
 from harness.twin.security import NULL
 from harness.twin.wire import V1, V2, V3_1, Reader, render
@@ -112,17 +113,40 @@ class RawEngine(ByteEngine):
 class WireEngine(ByteEngine):
     """An end that speaks ZMTP to a raw one."""
 
-    __slots__ = ("_reader",)
+    __slots__ = ("_decoding", "_reader", "_speak_after")
 
     def __init__(self, io: IoThread, calls: StreamCosts, out: Flow, into: Flow) -> None:
         super().__init__(io, calls, out, into)
         self._reader = Reader()
+        self._decoding = False
+        self._speak_after = False
+
+    def plug(self, session: Session) -> None:
+        """Start to speak ZMTP."""
+        self._reader.most_bytes = session.options.maxmsgsize
+        super().plug(session)
 
     def render(self, msg: Msg) -> bytes:
         """As the peer's dialect has it."""
         return render(msg, self._reader.dialect or V3_1)
 
+    def restart_output(self) -> None:
+        """While input is decoded the answer waits for the poller's next turn."""
+        if self._decoding:
+            self._speak_after = True
+        else:
+            super().restart_output()
+
     def _decode(self) -> bool:
+        self._decoding = True
+        emptied = self._decode_all()
+        self._decoding = False
+        if self._speak_after:
+            self._speak_after = False
+            self.restart_output()
+        return emptied
+
+    def _decode_all(self) -> bool:
         reader = self._reader
         reader.feed(self._take())
         costs = self._io.costs
@@ -139,6 +163,12 @@ class WireEngine(ByteEngine):
                 self._command(msg)
                 if self._session is None:
                     return True
+            elif not self._ready:
+                # Whoever does not wait for this end's part of the handshake is not understood.
+                assert self._session is not None
+                self._session.event("handshake_failed_protocol", UNEXPECTED_COMMAND)
+                self._failed(protocol=True)
+                return True
             elif not self._process_msg(msg):
                 return self._session is None
 
@@ -163,6 +193,10 @@ class WireEngine(ByteEngine):
         if security.mechanism != NULL or security.zap_domain:
             self._failed(protocol=True)  # such a peer has no credentials
             return
+        assert self._handshake is not None
+        pieces: list[Msg] = []
+        while (piece := self._handshake.next()) is not None:
+            pieces.append(piece)  # not sent yet
         self._ready = True
         self._handshake = None
         self._handshake_over()
@@ -170,9 +204,9 @@ class WireEngine(ByteEngine):
         identity = session.options.routing_id
         if versioned:
             # Like the type, which the greeting of that version ends with.
-            pieces = [Msg(bytes([session.socket.type_number]), kind=GREETING), Msg(identity, kind=ROUTING_ID)]
+            pieces += [Msg(bytes([session.socket.type_number]), kind=GREETING), Msg(identity, kind=ROUTING_ID)]
         else:
-            pieces = [Msg(identity, kind=GREETING)]  # its head was the signature
+            pieces.append(Msg(identity, kind=GREETING))  # its head was the signature
 
         def next_piece() -> Msg | None:
             if len(pieces) == 1:

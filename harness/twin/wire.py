@@ -54,14 +54,16 @@ class Reader:
 
     Attributes:
         dialect: of the peer, 0 until its greeting tells.
+        most_bytes: MAXMSGSIZE: a frame that says it is longer is refused before its body has come; -1: no limit.
     """
 
-    __slots__ = ("_buffer", "_pieces", "dialect")
+    __slots__ = ("_buffer", "_pieces", "dialect", "most_bytes")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._pieces = 0
         self.dialect = 0
+        self.most_bytes = -1
 
     def feed(self, data: bytes) -> None:
         """More bytes have come."""
@@ -116,6 +118,7 @@ class Reader:
             if len(buffer) < head:
                 return None
             size = int.from_bytes(buffer[1:head], "big")
+        self._check(size)
         if len(buffer) < head + size:
             return None
         body = bytes(buffer[head : head + size])
@@ -126,6 +129,10 @@ class Reader:
             if body.startswith(name):
                 return Msg(body[len(name) :], kind=kind)
         return Msg(body, kind=COMMAND)
+
+    def _check(self, size: int) -> None:
+        if 0 <= self.most_bytes < size:
+            raise ProtocolError
 
     def _frame_v1(self) -> Msg | None:
         buffer = self._buffer
@@ -139,6 +146,7 @@ class Reader:
             size = int.from_bytes(buffer[1:head], "big")
         if size == 0:
             raise ProtocolError
+        self._check(size - 1)
         if len(buffer) < head + size:
             return None
         flags = buffer[head]

@@ -179,6 +179,34 @@ def greeting(minor: int) -> bytes:
     return b"\xff" + bytes(8) + b"\x7f\x03" + bytes([minor]) + b"NULL".ljust(20, b"\0") + bytes(32)
 
 
+READY_PUSH = b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH"
+
+
+def hasty_peer(stage: Stage, pieces: list[bytes]) -> list[Any]:
+    zmq = stage.zmq
+    pull = stage.socket(zmq.PULL)
+    watch = Watch(stage, pull)
+    peer = Hand(stage, stage.bind(pull))
+    for piece in pieces:
+        peer.say(piece)
+        stage.settle(0.1)
+    return [stage.take(pull, 0.1), watch.names(0.3)[2]]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([greeting(1) + READY_PUSH + b"\0\x01m"], ["EAGAIN", "HANDSHAKE_FAILED_PROTOCOL"]),
+        ([greeting(1), READY_PUSH + b"\0\x01m"], [["m"], "HANDSHAKE_SUCCEEDED"]),
+        ([greeting(1) + READY_PUSH, b"\0\x01m"], [["m"], "HANDSHAKE_SUCCEEDED"]),
+    ],
+    ids=["all at once", "greeting first", "message last"],
+)
+def test_a_peer_that_does_not_wait(stage: Stage, pieces: list[bytes], expected: list[Any]) -> None:
+    """A message may come only when this end's READY has left: before that it is an unexpected command."""
+    assert stage.play(hasty_peer, pieces) == expected
+
+
 def publishes_to(stage: Stage, kind: str) -> list[Any]:
     """A hand-made publisher of ZMTP 3.0 or 2.0, and what a SUB says to it."""
     zmq = stage.zmq
@@ -230,7 +258,7 @@ def piece_by_piece(stage: Stage) -> Any:
     zmq = stage.zmq
     pull = stage.socket(zmq.PULL)
     peer = Hand(stage, stage.bind(pull))
-    told = greeting(1) + b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH" + b"\x02" + (300).to_bytes(8, "big")
+    told = greeting(1) + READY_PUSH + b"\x02" + (300).to_bytes(8, "big")
     for byte in told + bytes(300) + b"\x01\x01a\0\x01b":
         peer.say(bytes([byte]))
         stage.sleep(0.0005)
@@ -240,6 +268,24 @@ def piece_by_piece(stage: Stage) -> Any:
 def test_bytes_may_come_one_by_one(stage: Stage) -> None:
     """Frames are put together, however they were cut."""
     assert stage.play(piece_by_piece) == [300, ["a", "b"]]
+
+
+def too_long(stage: Stage, first: bytes) -> list[Any]:
+    zmq = stage.zmq
+    pull = stage.socket(zmq.PULL, MAXMSGSIZE=60)
+    watch = Watch(stage, pull)
+    peer = Hand(stage, stage.bind(pull))
+    peer.say(greeting(1))
+    stage.settle(0.1)
+    peer.say(READY_PUSH + b"\0\x3c" + bytes(60))
+    peer.say(first)
+    return [len(stage.take(pull)[0]), watch.names(0.3)[-1], stage.take(pull, 0.1)]
+
+
+@pytest.mark.parametrize("first", [b"\0\x3d", b"\2\0\0\0\0\0\0\0\x3d", b"\0\x3d" + bytes(61)])
+def test_a_frame_that_says_it_is_too_long(stage: Stage, first: bytes) -> None:
+    """MAXMSGSIZE: the head is enough, and the connection is closed (F133)."""
+    assert stage.play(too_long, first) == [240, "DISCONNECTED", "EAGAIN"]
 
 
 def many_topics_to_an_old_peer(stage: Stage) -> list[Any]:
