@@ -179,15 +179,12 @@ class Socket:
 
     def send(self, data: Any, flags: int = 0, copy: bool = True, track: bool = False) -> Any:
         """zmq_msg_send: None, or a tracker of data that were not copied."""
-        self._check_closed()
-        more = (flags & SNDMORE) != 0
-        tracker = None
-        if data.__class__ is bytes and (copy or 0 < self.copy_threshold > len(data)):
-            msg = Msg(data, more)
-            if not copy:
-                tracker = front_end_module().sugar.tracker._FINISHED_TRACKER
+        if self._closed:
+            raise_errno(_errno.ENOTSOCK)
+        if copy and data.__class__ is bytes:
+            msg, tracker = Msg(data, (flags & SNDMORE) != 0), None
         else:
-            msg, tracker = self._outgoing(data, more, copy, track)
+            msg, tracker = self._outgoing(data, (flags & SNDMORE) != 0, copy, track)
         try:
             self._core.send(msg, flags)
         except TwinError as error:
@@ -213,7 +210,8 @@ class Socket:
 
     def recv(self, flags: int = 0, copy: bool = True, track: bool = False) -> Any:
         """zmq_msg_recv: bytes, or a Frame with ``copy=False``."""
-        self._check_closed()
+        if self._closed:
+            raise_errno(_errno.ENOTSOCK)
         try:
             msg = self._core.recv(flags)
         except TwinError as error:

@@ -8,15 +8,13 @@ virtual. A test that would wait for ever is stopped and reported with where it w
 from __future__ import annotations
 
 import gc
-import logging
 import signal
+import sys
 import traceback
-import unittest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import _pytest
 import pytest
 from _pytest.assertion.rewrite import AssertionRewritingHook
 from _pytest.runner import runtestprotocol
@@ -25,6 +23,9 @@ from harness.twin import InterruptedSimulation, Process, Twin
 from harness.twin.virtual.home import Home
 
 from . import coroutines
+
+SHARED = ("pytest", "_pytest", "pluggy", "unittest", "logging")
+"""What pytest and the tests must have in common."""
 
 VIRTUAL_LIMIT_NS = 300 * 1_000_000_000
 REAL_LIMIT_S = 60
@@ -38,8 +39,8 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.twin = Twin()
         self.home = Home(self.twin, folder / "conftest.py", name="pyzmq's suite")
-        shared = {"pytest": pytest, "_pytest": _pytest, "unittest": unittest, "logging": logging}
-        self.home.modules.loaded.update(shared)
+        shared = [name for name in sys.modules if name.partition(".")[0] in SHARED]
+        self.home.modules.loaded.update((name, sys.modules[name]) for name in shared)
 
     def prepare(self) -> None:
         """What a program has from its start, and the suite's own watchdog, which is ours."""

@@ -12,6 +12,8 @@ import importlib
 import types
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from harness.twin.polling import zmq_poll
+from harness.twin.socket_base import POLLIN, POLLOUT
 from harness.twin.virtual.alarms import AlarmClock
 from harness.twin.virtual.endings import ExitedAtOnce
 from harness.twin.virtual.ports import port_finder
@@ -157,7 +159,7 @@ def signal_module(modules: Modules) -> types.ModuleType:
 
 
 def select_module(modules: Modules) -> types.ModuleType:
-    """The module ``select``: without descriptors it is a sleep; with them it is refused."""
+    """The module ``select``: its function of that name, for FDs of ZeroMQ sockets or as a sleep."""
     module = snapshot("select")
     real_names = [name for name in ("poll", "epoll", "kqueue", "devpoll") if name in vars(module)]
     for name in real_names:
@@ -169,13 +171,29 @@ def select_module(modules: Modules) -> types.ModuleType:
         raise AttributeError(f"module 'select' has no attribute {name!r}")
 
     def select(rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> tuple[list[Any], ...]:
-        if rlist or wlist or xlist or timeout is None:
+        items = [(item, POLLIN) for item in rlist] + [(item, POLLOUT) for item in wlist]
+        if items and not xlist and all(modules.home.twin.descriptors.socket(_number(item)) for item, _ in items):
+            ready = zmq_poll([(_number(item), wanted) for item, wanted in items], _milliseconds(timeout))
+            return (
+                [item for item in rlist if (_number(item), POLLIN) in ready],
+                [item for item in wlist if (_number(item), POLLOUT) in ready],
+                [],
+            )
+        if items or xlist or timeout is None:
             refusal("select.select()", _BLOCKS_ON_DESCRIPTORS)
         modules.home.clock.sleep_ns(int(timeout * 1e9))
         return [], [], []
 
     replace(module, __getattr__=missing, select=select)
     return module
+
+
+def _number(item: Any) -> int:
+    return int(item if isinstance(item, int) else item.fileno())
+
+
+def _milliseconds(timeout: float | None) -> int:
+    return -1 if timeout is None else -int(-timeout * 1000 // 1)
 
 
 def socket_module(modules: Modules) -> types.ModuleType:
