@@ -219,7 +219,7 @@ def test_a_limit_that_was_asked_for_is_no_failure(folder: Path) -> None:
     status, _, err = run("--until", "5s", script)
     assert status == 0
     assert err.splitlines()[0].startswith("--- 5 s of virtual time")
-    assert "at the end of the virtual time:" in err
+    assert "at the end of the virtual time (--until):" in err
     assert f"at {script}:3 in <module>" in err
     assert run(script)[0] == 3
 

@@ -170,7 +170,7 @@ class Summary:
         head = {
             "ended": "",
             "stuck": "nothing is left to happen, and for ever wait",
-            "until": "at the end of the virtual time",
+            "until": "at the end of the virtual time (--until)",
             "wall": "the limit of real time was hit (--wall-limit)",
             "interrupted": "interrupted",
         }[self._ending.reason]
