@@ -233,6 +233,29 @@ def test_a_busy_loop_is_caught_and_shown(folder: Path) -> None:
     assert " in spin" in err
 
 
+def test_a_loop_that_reads_events_ends(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = write(
+        folder / "events.py",
+        """
+        import threading, time, zmq
+        context = zmq.Context()
+        pull = context.socket(zmq.PULL)
+        pull.bind("inproc://a")
+        def later():
+            time.sleep(5)
+            push = context.socket(zmq.PUSH)
+            push.connect("inproc://a")
+            push.send(b"x")
+        threading.Thread(target=later).start()
+        while not pull.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            pass
+        print(round(time.monotonic() - 86400, 3))
+        """,
+    )
+    assert main(["--quiet", script]) == 0
+    assert capsys.readouterr().out == "5.0\n"
+
+
 def test_ctrl_c_ends_with_a_summary(folder: Path) -> None:
     script = write(folder / "busy.py", "print('on', flush=True)\nwhile True:\n    pass\n")
     with start(script) as process:

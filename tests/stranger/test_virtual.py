@@ -58,17 +58,21 @@ def test_clock_reads_of_a_working_program_stay_cheap(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "look",
-    ["event.is_set()", "not thread.is_alive()", "not jobs.empty()", "jobs.qsize()", "lock.acquire(False)"],
+    [
+        *("event.is_set()", "not thread.is_alive()", "not jobs.empty()", "jobs.qsize()", "lock.acquire(False)"),
+        *("event.wait(0)", "thread.join(0) or found", "threading.active_count() == 1", "time.sleep(0) or found"),
+    ],
 )
 def test_a_loop_that_watches_another_thread_ends(tmp_path: Path, look: str) -> None:
     ran = run_text(
         f"""
         import queue, threading, time
+        found = []
         event, jobs, lock = threading.Event(), queue.Queue(), threading.Lock()
         lock.acquire()
         def later():
             time.sleep(5)
-            event.set(); jobs.put(1); lock.release()
+            event.set(); jobs.put(1); lock.release(); found.append(1)
         thread = threading.Thread(target=later)
         thread.start()
         while not ({look}):

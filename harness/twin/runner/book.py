@@ -261,6 +261,13 @@ def _watched(cls: Any) -> Any:
             cls.connect(self, address)
             self.observer.placed(self, False)
 
+        def events_call(self) -> int:
+            events: int = cls.events_call(self)
+            process = self.kernel.current
+            if process is not None and process.program is not None:
+                process.program.found_nothing()  # a loop may read nothing else
+            return events
+
         def xsend(self, msg: Msg) -> bool:
             book = self.observer
             if msg.more:

@@ -79,10 +79,11 @@ class Clock:
         return self._kernel.now_ns
 
     def sleep_ns(self, duration_ns: int) -> None:
-        """The running thread sleeps, and wakes as late as on the profile's machine."""
+        """The running thread sleeps, and wakes as late as on the profile's machine; not to sleep is a look."""
         if duration_ns > 0:
-            duration_ns += TIMER_SLACK_NS + self._costs.sleep_late()
-        self._kernel.spend(max(duration_ns, GLANCE_NS))
+            self._kernel.spend(duration_ns + TIMER_SLACK_NS + self._costs.sleep_late())
+        else:
+            self.glance()
 
 
 class Time:

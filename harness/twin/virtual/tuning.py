@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def watch_events(module: types.ModuleType, modules: Modules) -> None:
     """The copy of ``threading``."""
     _glance_first(vars(module)["Event"], ("is_set", "isSet"), modules)
+    _glance_first(module, ("active_count", "activeCount", "enumerate"), modules)
 
 
 def watch_queues(module: types.ModuleType, modules: Modules) -> None:
