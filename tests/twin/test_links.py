@@ -25,6 +25,7 @@ class Play:
         self.link = self.twin.link("a", "b", **shape)
         self.sent: dict[int, int] = {}
         self.got: dict[int, int] = {}
+        self.arrivals = 0
 
     def receive(self, **options: Any) -> None:
         pull = self.twin.zmq.Context().socket(self.twin.zmq.PULL)
@@ -33,6 +34,7 @@ class Play:
         pull.bind("tcp://*:5555")
         while True:
             message = pull.recv()
+            self.arrivals += 1
             self.got[int(message[:8])] = self.twin.now_ns
 
     def send(self, count: int, size: int, gap_ns: int, start_ns: int, options: dict[str, Any]) -> None:
