@@ -111,7 +111,7 @@ class Actor:
                 self._contexts[self.plan.context] = self._zmq.Context(self.plan.threads)
             for step in self.plan.steps:
                 self._step(step)
-        except ContextTermination:
+        except (ContextTermination, self._zmq.ContextTerminated):
             self._tell("told to go")
             for held in list(self.held.values()):
                 self._close(held, None)
@@ -226,10 +226,11 @@ class Actor:
         if held.may_give_up:
             # An endpoint that is given up lingers from then on, as long as the option says then: what is queued for
             # it makes term wait, whatever is given to close (F130, F131; measured).
-            self._lingers(int(held.socket.linger))
-        self._lingers(int(held.socket.linger) if linger_ms is None else linger_ms)
+            self._lingers(held.core.options.linger)
+        self._lingers(held.core.options.linger if linger_ms is None else linger_ms)
         if held.monitor is not None:
-            held.socket.disable_monitor()
+            with contextlib.suppress(self._zmq.ContextTerminated):
+                held.socket.disable_monitor()
             held.monitor.close(0)
         self._call("close", held, 0, 0, held.socket.close, linger_ms)
         del self.held[held.plan.name]
@@ -246,7 +247,7 @@ class Actor:
         assert held is not None
         end = held.plan.ends[step.amount % len(held.plan.ends)]
         method = held.socket.unbind if end.verb == "bind" else held.socket.disconnect
-        self._lingers(int(held.socket.linger))
+        self._lingers(held.core.options.linger)
         _, error = self._call("leave", held, 0, 0, method, end.address)
         self._expect("leave", held, error, errno.ENOENT)
 
@@ -433,7 +434,7 @@ class Actor:
             in_turn = held.plan.kind not in _LOCKSTEP or held.turn == "recv"
             frames: list[bytes] = []
             error = 0
-            while not frames or held.socket.rcvmore:
+            while not frames or held.core.rcvmore:
                 frame, error = self._call("recv", held, 0, 1 << 20, held.socket.recv, self._zmq.DONTWAIT)
                 if error:
                     if frames:
@@ -559,7 +560,7 @@ class Actor:
     def drain(self, pause_ns: int) -> None:
         """Receive all that can still come; the sockets stay open."""
         self.done = False
-        with contextlib.suppress(ContextTermination):
+        with contextlib.suppress(ContextTermination, self._zmq.ContextTerminated):
             quiet = 0
             while quiet < 2:
                 before = self._read_so_far()
