@@ -229,6 +229,7 @@ class Actor:
             self._lingers(held.core.options.linger)
         self._lingers(held.core.options.linger if linger_ms is None else linger_ms)
         if held.monitor is not None:
+            self._lingers(-1)  # it may have stopped the I/O thread that lingers (F234)
             with contextlib.suppress(self._zmq.ContextTerminated):
                 held.socket.disable_monitor()
             held.monitor.close(0)
