@@ -148,13 +148,13 @@ def _until_rest(plan: Plan, twin: Twin, books: Books, actors: list[Actor]) -> bo
         if ended and now == before:
             return True
         if ended and restless and number > _RESTLESS_SLICES:
-            books.seen["never at rest"] += 1
+            books.seen["restless plans"] += 1
             return False
         before = now
     # A monitor that nobody reads stops an I/O thread, and whoever needs that thread (F234).
     stopped = any(io._frozen for context in twin._contexts for io in context.io_threads)
     if restless or stopped:
-        books.seen["never at rest"] += 1
+        books.seen["restless plans"] += 1
     else:
         books.violation(f"{[actor.plan.name for actor in actors if not actor.done]} do not come to rest")
     return False
