@@ -103,7 +103,8 @@ def summary(live: dict[str, str], libzmq: str, pyzmq: str) -> str:
 
 Live: libzmq {libzmq}, pyzmq {pyzmq}.
 
-libzmq departs from what the source says in {len(departures)} rows: {", ".join(departures)}.
+libzmq departs from what the source says in {len(departures)} rows (those of the draft interface among them, which a
+stable build refuses): {", ".join(departures)}.
 """
 
 
