@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import dropwhile, repeat
 from typing import Literal
 
 import numpy as np
@@ -36,11 +36,15 @@ class Arrivals:
     burst: int = 1
     phase_ns: int = 0
 
-    def times(self, rng: np.random.Generator) -> Iterator[int]:
-        """Intended times in ns, ascending, all below ``until_ns``."""
-        if self.kind == "poisson":
-            yield from self._poisson(rng)
-            return
+    def times(self, rng: np.random.Generator, since_ns: int = 0) -> Iterator[int]:
+        """Intended times in ns, ascending, all below ``until_ns``; what was due before ``since_ns`` is left out.
+
+        Who starts late, or anew, is in the middle of the schedule, and has nothing to make up for.
+        """
+        every = self._poisson(rng) if self.kind == "poisson" else self._regular()
+        return dropwhile(lambda due: due < since_ns, every) if since_ns > 0 else every
+
+    def _regular(self) -> Iterator[int]:
         size = self.burst if self.kind == "burst" else 1
         spacing = size * 1e9 / self.rate_per_s
         for number in range(math.ceil((self.until_ns - self.phase_ns) / spacing) + 1):

@@ -122,12 +122,15 @@ class Node(ABC):
         zmq: pyzmq of this world (the real one, or its front end on the twin).
         context: a ``zmq.Context`` of this node.
         rng: the node's own source of chance, the same draws in both worlds.
+        began_ns: when its program was started, if that was after the start line (late, or anew after a crash), in ns
+            after the start line; else 0.
     """
 
     name: str
     zmq: Any
     context: Any
     rng: np.random.Generator
+    began_ns: int = 0
 
     def __init__(self, node_id: int, flow_ids: Mapping[str, int], recorder: Recorder) -> None:
         self._id = node_id
@@ -135,6 +138,14 @@ class Node(ABC):
         self._outlets = {name: Outlet(node_id, flow_id) for name, flow_id in flow_ids.items()}
         self._stamps: dict[int, Stamp] = {}
         self._received_heads: dict[int, int] = {}
+
+    def continue_numbers(self) -> None:
+        """Number messages on from where the records end: after a crash nobody else's number is used again."""
+        records = self._recorder.records()
+        sends = records[(records["node"] == self._id) & (records["kind"] <= Kind.REJECTED)]
+        for outlet in self._outlets.values():
+            used = sends["seq"][sends["flow"] == outlet.flow_id]
+            outlet.seq = int(used.max()) + 1 if len(used) else 0
 
     @abstractmethod
     def endpoint(self, name: str) -> str:

@@ -81,4 +81,18 @@ def _problems(
         found.append(Problem("replications", replications, f"must be from 1 to {REPLICATION_LIMIT}"))
     if variant is not None and variant not in experiment.variants:
         found.append(Problem("variant", variant, f"is no variant; {did_you_mean(variant, experiment.variants)}"))
+    if "live" in worlds and not found:
+        chosen = experiment.variants.values() if variant is None else (experiment.variants[variant],)
+        found += [problem for item in chosen for problem in _not_live(item)]
     return found
+
+
+def _not_live(variant: Variant) -> list[Problem]:
+    """What the live world cannot do honestly: its links pass bytes on, and a byte stream loses none."""
+    why = "a link's relay passes a byte stream on and can lose nothing of it; leave it out, or use --world sim"
+    lossy = [Problem(f"link.{link.node}.loss", link.loss, why) for link in variant.topology.links if link.loss]
+    return lossy + [
+        Problem(f"fault.{fault.label}.loss", fault.options["loss"], why)
+        for fault in variant.faults
+        if fault.options.get("loss")
+    ]

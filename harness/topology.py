@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from harness.shaper import Shape
+from harness.units import Within
 
 Delivery = Literal["all", "one", "addressed"]
 """Who is owed a message of a flow: every receiver, any one of them, or the node it answers."""
@@ -76,12 +79,47 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A node's access to the network: all that it sends or receives over tcp passes it.
+
+    Between two nodes that have one each, what passes is shaped by both.
+
+    Attributes:
+        node: whose it is; also the name of the link.
+        delay_ns: each way, besides the transmission itself.
+        jitter_ns: up to so much more, evenly drawn; order is kept.
+        rate_bytes_per_s: each way; 0 is no limit.
+        loss: chance of a packet not to arrive; tcp repeats it, later.
+        queue_bytes: what may wait for a link with a rate; what comes then is a lost packet.
+    """
+
+    node: str
+    delay_ns: int = 0
+    jitter_ns: int = 0
+    rate_bytes_per_s: int = 0
+    loss: Annotated[float, Within(0, 1)] = 0.0
+    queue_bytes: int = 262_144
+
+    @property
+    def shape(self) -> Shape:
+        """As the shaper takes it, for either direction."""
+        return Shape(
+            delay_ns=self.delay_ns,
+            jitter_ns=self.jitter_ns,
+            rate_bytes_per_s=self.rate_bytes_per_s,
+            loss=self.loss,
+            queue_bytes=self.queue_bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """Nodes, endpoints, flows. Their positions are their ids in a trace."""
+    """Nodes, endpoints, flows. Their positions are their ids in a trace; and the links of some nodes."""
 
     nodes: tuple[Node, ...]
     endpoints: tuple[Endpoint, ...]
     flows: tuple[Flow, ...]
+    links: tuple[Link, ...] = ()
 
     def node_id(self, name: str) -> int:
         """Position of the node of that name. Raises KeyError."""
@@ -104,6 +142,10 @@ class Topology:
     def flow(self, name: str) -> Flow:
         """The flow of that name. Raises KeyError."""
         return self.flows[self.flow_id(name)]
+
+    def link(self, node: str) -> Link | None:
+        """The link of that node, if it has one."""
+        return next((link for link in self.links if link.node == node), None)
 
     def endpoint_of(self, flow: Flow) -> Endpoint | None:
         """The endpoint that the flow goes over, if it is one of this topology's."""

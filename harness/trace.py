@@ -105,9 +105,15 @@ EVENTS = (
     "handshake_failed_no_detail",
     "handshake_failed_protocol",
     "handshake_failed_auth",
+    "rss_kib",
+    "cpu_ms",
+    "switches",
+    "link_broke",
 )
 """What else happens: socket monitor events, pipes known to a socket, faults (aux: position of the
-fault in the run; node: whom it hits), marks of programs, a program's start and end."""
+fault in the run; node: whom it hits), marks of programs, a program's start and end, and samples of a
+live process (aux: memory in KiB, processor time in ms, context switches, the last two since its start);
+connections that a link's relay has seen break (aux: bytes in its hands and in the kernel's)."""
 
 
 class Kind(IntEnum):
@@ -134,6 +140,8 @@ class TraceFullError(Exception):
 class Recorder:
     """Appends records to a buffer (a ``bytearray`` that grows, or a shared mapping that does not).
 
+    In a mapping that holds records already, of a process that died, it goes on behind the last.
+
     Attributes:
         buffer: what is written to; all zero where no record stands yet.
         end: its one item is the byte offset of the next record.
@@ -144,7 +152,7 @@ class Recorder:
         self._grows = buffer is None
         self._limit = limit
         self.buffer = bytearray(4096 * RECORD_BYTES) if buffer is None else buffer
-        self.end = [0]
+        self.end = [0 if buffer is None else count_records(buffer) * RECORD_BYTES]
         self.last = len(self.buffer) - RECORD_BYTES
 
     def append(

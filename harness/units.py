@@ -136,6 +136,15 @@ def format_rate_per_s(rate_per_s: float) -> str:
     return f"{rate_per_s:.6g}/s"
 
 
+def format_bandwidth(bytes_per_s: float) -> str:
+    """A text in bits a second, six significant digits, e.g. ``"100Mbit/s"``."""
+    bits = 8 * bytes_per_s
+    for unit, scale in (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)):
+        if bits >= scale:
+            return f"{bits / scale:.6g}{unit}"
+    return f"{bits:.6g}bit/s"
+
+
 def readable_ns(duration_ns: float) -> str:
     """Three significant digits and the fitting unit, for people: ``"412 ms"``."""
     if duration_ns == 0:

@@ -120,7 +120,49 @@ BROKEN = [
     of_pattern("key of another role", "service", "arrivals", "node.slow.arrivals = ", "service, start, options"),
     of_pattern("unknown key of a fault", "lasts", "last", 'fault.slowdown.last = "1s"', 'did you mean "lasts"?'),
     of_pattern("program beside a pattern", "service", "program", "node.slow.program = ", "unknown key", "service"),
-    of_pattern("key that comes later", "[fault.slowdown]", "[link.slow]", "link = {slow}", "not available yet"),
+    of_pattern("link of nobody", "[node.slow]", "[link.slo]\n[node.slow]", "link.slo = {}", 'did you mean "slow"?'),
+    of_pattern("link is no table", "[node.slow]", "[link]\nslow = 1\n[node.slow]", "link.slow = 1", "must be a table"),
+    of_pattern(
+        "unknown key of a link", "[node.slow]", '[link.slow]\ndelai = "1ms"\n[node.slow]', 'did you mean "delay"?'
+    ),
+    of_pattern(
+        "bandwidth of messages",
+        "[node.slow]",
+        '[link.slow]\nrate = "2k/s"\n[node.slow]',
+        'link.slow.rate = "2k/s"',
+        "Mbit/s",
+    ),
+    of_pattern(
+        "bandwidth of nothing",
+        "[node.slow]",
+        '[link.slow]\nrate = "0bit/s"\n[node.slow]',
+        "link.slow.rate",
+        "more than 0",
+    ),
+    of_pattern(
+        "more than all is lost", "[node.slow]", "[link.slow]\nloss = 2\n[node.slow]", "link.slow.loss = 2", "0 to 1"
+    ),
+    Broken(
+        "link of ipc",
+        "[node.slow]",
+        '[link.slow]\ndelay = "1ms"\n[node.slow]',
+        ("link.slow", "only tcp passes a link"),
+        PATTERN.replace("size =", 'transport = "ipc"\nsize ='),
+    ),
+    of_pattern(
+        "fault of a link of nobody",
+        "[fault.slowdown]",
+        '[fault.out]\nkind = "blackhole"\nlink = "slo"\nat = "1s"\n[fault.slowdown]',
+        'fault.out.link = "slo"',
+        'did you mean "slow"?',
+    ),
+    of_pattern(
+        "direction of a link",
+        "[fault.slowdown]",
+        '[fault.out]\nkind = "blackhole"\nlink = "slow"\nat = "1s"\ndirection = "left"\n[fault.slowdown]',
+        'fault.out.direction = "left"',
+        "both, up, down",
+    ),
     of_pattern("expect", "[node.slow]", "[expect]", "expect = {service, options}", "not available yet"),
     of_pattern("sweep", "[node.slow]", "[sweep]", "sweep = {service, options}", "not available yet"),
     of_pattern(
@@ -139,7 +181,7 @@ BROKEN = [
     of_pattern("no rate", RATE, "", "pattern.rate: is missing", 'write rate = "2k/s"'),
     of_pattern("no kind", 'kind = "pubsub"', "", "pattern.kind: is missing", "pipeline, pubsub, reqrep"),
     of_pattern("no factor", "factor = 4", "", "fault.slowdown.factor: is missing", "write factor = 2.5"),
-    of_pattern("no kind of fault", 'kind = "slow"', "", "fault.slowdown.kind: is missing", 'write kind = "slow"'),
+    of_pattern("no kind of fault", 'kind = "slow"', "", "fault.slowdown.kind: is missing", 'write kind = "blackhole"'),
     # kinds and words
     of_pattern("unknown pattern", '"pubsub"', '"pubsubb"', 'pattern.kind = "pubsubb"', 'did you mean "pubsub"?'),
     of_pattern("pattern outside", '"pubsub"', '"../config"', 'pattern.kind = "../config"', "pipeline, pubsub, reqrep"),
@@ -176,7 +218,7 @@ BROKEN = [
     of_pattern("absurd duration", '"5s"', '"10000h"', 'duration = "10000h"', "write 1ms to 1h"),
     of_pattern("warmup too long", '"1s"', '"5s"', 'warmup = "5s"', "less than the duration, 5s"),
     of_pattern("wall limit too short", "warmup", "wall_limit", 'wall_limit = "1s"', "more than the duration, 5s"),
-    of_pattern("rate of nothing", '"2k/s"', '"0/s"', 'pattern.rate = "0/s"', "more than 0/s, to 10M/s"),
+    of_pattern("rate of nothing", '"2k/s"', '"0/s"', 'pattern.rate = "0/s"', "more than 0, to 10M/s"),
     of_pattern("absurd rate", '"2k/s"', '"999M/s"', 'pattern.rate = "999M/s"', "write 0/s to 10M/s"),
     of_pattern("too small for the stamp", '"512B"', '"31B"', 'pattern.size = "31B"', "write 32B to 64MiB"),
     of_pattern("absurd size", '"512B"', '"100GiB"', 'pattern.size = "100GiB"', "write 32B to 64MiB"),
@@ -246,7 +288,7 @@ BROKEN = [
     of_pattern("part of a millisecond", HWM, 'linger = "100us"', 'linger = "100us"', "whole milliseconds"),
     of_pattern("unknown option", HWM, "rcvhmw = 1", "node.slow.options.rcvhmw = 1", 'did you mean "rcvhwm"?'),
     of_pattern("option in capitals", HWM, "RCVHWM = 1", "node.slow.options.RCVHWM = 1", 'did you mean "rcvhwm"?'),
-    of_pattern("option not simulated", HWM, "conflate = 1", "options.conflate = 1", "not simulated yet", "rcvhwm"),
+    of_pattern("option not simulated", HWM, "use_fd = 1", "options.use_fd = 1", "not simulated yet", "rcvhwm"),
     of_pattern("option of another type", HWM, "router_mandatory = true", "option of ROUTER", "slow has SUB"),
     of_pattern("options are no table", "{ rcvhwm = 100 }", "100", "node.slow.options = 100", "{ rcvhwm = 100"),
     of_pattern("wrong in a variant", "10000", "-1", "variant.bigger.node.pub.options.sndhwm = -1", "from 0"),

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from harness import faults
 from harness.run import FaultSpec
+from harness.shaper import Shape
 
 
 class Diary:
@@ -13,14 +15,14 @@ class Diary:
 
     def __init__(self) -> None:
         self.due: list[tuple[int, Callable[[], None]]] = []
-        self.done: list[tuple[int, str, float]] = []
+        self.done: list[tuple[Any, ...]] = []
         self.now = 0
 
     def at(self, time_ns: int, action: Callable[[], None]) -> None:
         self.due.append((time_ns, action))
 
-    def slow(self, node: str, factor: float) -> None:
-        self.done.append((self.now, node, factor))
+    def __getattr__(self, verb: str) -> Callable[..., None]:
+        return lambda *arguments: self.done.append((self.now, verb, *arguments))
 
     def live_on(self) -> None:
         for time_ns, action in sorted(self.due, key=lambda entry: entry[0]):
@@ -34,14 +36,50 @@ def test_slow_begins_and_ends() -> None:
     faults.schedule(world, FaultSpec(label="x", kind="slow", options=options))
     assert world.done == [], "nothing happens before its time"
     world.live_on()
-    assert world.done == [(100, "slow", 4.0), (150, "slow", 1.0)]
+    assert world.done == [(100, "slow", "slow", 4.0), (150, "slow", "slow", 1.0)]
 
 
 def test_slow_without_end_lasts() -> None:
     world = Diary()
     faults.schedule(world, FaultSpec(label="x", kind="slow", options={"node": "slow", "at_ns": 7, "factor": 2.0}))
     world.live_on()
-    assert world.done == [(7, "slow", 2.0)]
+    assert world.done == [(7, "slow", "slow", 2.0)]
+
+
+DELAYED = Shape(delay_ns=5)
+LASTING = [
+    ("pause", "node", {}, ("pause", "n"), ("resume", "n")),
+    ("crash", "node", {}, ("kill", "n"), ("start", "n")),
+    ("blackhole", "link", {}, ("blackhole", "n", "both"), ("unsilence", "n")),
+    ("blackhole", "link", {"direction": "up"}, ("blackhole", "n", "up"), ("unsilence", "n")),
+    ("link_down", "link", {}, ("link_down", "n"), ("link_up", "n")),
+    ("refuse", "link", {}, ("refuse", "n"), ("accept", "n")),
+    ("impair", "link", {"delay_ns": 5}, ("impair", "n", DELAYED), ("heal", "n")),
+]
+
+
+@pytest.mark.parametrize(("kind", "whom", "options", "on", "off"), LASTING)
+def test_what_lasts_begins_and_ends(kind: str, whom: str, options: Any, on: Any, off: Any) -> None:
+    for lasts, expected in (({"lasts_ns": 50}, [(100, *on), (150, *off)]), ({}, [(100, *on)])):
+        world = Diary()
+        faults.schedule(world, FaultSpec(label="x", kind=kind, options={whom: "n", "at_ns": 100, **lasts, **options}))
+        world.live_on()
+        assert world.done == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "verb"),
+    [
+        ("reset", {}, ("reset", "n", "anywhere")),
+        ("reset", {"cut": "inside"}, ("reset", "n", "inside")),
+        ("half_close", {}, ("half_close", "n", "down")),
+    ],
+)
+def test_what_happens_at_once(kind: str, options: Any, verb: Any) -> None:
+    world = Diary()
+    faults.schedule(world, FaultSpec(label="x", kind=kind, options={"link": "n", "at_ns": 100, **options}))
+    world.live_on()
+    assert world.done == [(100, *verb)]
 
 
 def test_kinds_are_the_files() -> None:

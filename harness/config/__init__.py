@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import faults, kinds, patterns
-from harness.config import document, refine, wiring
+from harness.config import document, links, refine, wiring
 from harness.config.fields import DURATION_LIMIT_NS, INVALID, Field, Reader, fields_of
 from harness.problems import MISSING, ConfigError, Problem, Problems, did_you_mean
 from harness.run import FaultSpec, decode
@@ -44,10 +44,10 @@ _TIMES = (
     Field("drain_ns", int, required=False),
     Field("wall_limit_ns", int, required=False, within=Within(NS_PER_S, 24 * DURATION_LIMIT_NS)),
 )
-_SECTIONS = ("exercises", "pattern", "node", "endpoint", "flow", "fault")
+_SECTIONS = ("exercises", "pattern", "node", "endpoint", "flow", "link", "fault")
 _VARIABLE = (*(field.key for field in _TIMES), *_SECTIONS)
 _KNOWN = (*(field.key for field in _HEAD), *_VARIABLE, "variant")
-_LATER = ("link", "expect", "sweep", "remedy")
+_LATER = ("expect", "sweep", "remedy")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LABEL_RULE = "a label has letters, digits, . - and _, at most 64, such as bigger"
 
@@ -240,6 +240,7 @@ def _resolve(label: str, content: Mapping[str, Any], folder: Path, problems: Pro
         refine.check_names(topology, reader)
         if "duration_ns" in times:
             refine.check_load(topology, reader)
+        topology = links.read_links(topology, content.get("link", {}), reader)
     schedule = _faults(content.get("fault", {}), topology, reader)
     claims = _claims(content.get("exercises", []), reader)
     if problems or topology is None:
@@ -251,7 +252,7 @@ def _resolve(label: str, content: Mapping[str, Any], folder: Path, problems: Pro
         warmup_ns=times.get("warmup_ns", 0),
         drain_limit_ns=times.get("drain_ns", 10 * NS_PER_S),
         wall_limit_ns=times.get("wall_limit_ns", duration_ns + 60 * NS_PER_S),
-        topology=topology,
+        topology=links.complete(topology, schedule),
         faults=schedule,
         claims=claims,
         pattern=kind,
@@ -338,6 +339,8 @@ def _faults(section: Any, topology: Topology | None, reader: Reader) -> tuple[Fa
         if names and "node" in plain and plain["node"] not in names:
             message = f"there is no such node; {did_you_mean(plain['node'], names)}"
             reader.wrong((*path, "node"), plain["node"], message)
+        if topology is not None:
+            links.check_fault(plain, topology, path, reader)
         if plain.get("at_ns", 0) >= reader.until_ns:
             message = f"is never reached; write less than the duration, {format_duration_ns(reader.until_ns)}"
             reader.wrong((*path, "at"), table["at"], message)
@@ -348,19 +351,23 @@ def _faults(section: Any, topology: Topology | None, reader: Reader) -> tuple[Fa
 
 
 def _check_overlap(fault: FaultSpec, others: Sequence[FaultSpec], table: Mapping[str, Any], reader: Reader) -> None:
-    """Two faults of one kind on one node may not overlap: the end of the first would end both."""
+    """Two faults of one kind on one node or link may not overlap: the end of the first would end both."""
 
     def span(of: FaultSpec) -> tuple[int, int]:
         at_ns = of.options.get("at_ns", 0)
-        return at_ns, at_ns + of.options.get("lasts_ns", 2 * DURATION_LIMIT_NS)
+        lasts = any(field.name == "lasts_ns" for field in fields_of(kinds.load(faults.__name__, of.kind).Options))
+        return at_ns, at_ns + of.options.get("lasts_ns", 2 * DURATION_LIMIT_NS if lasts else 1)
 
     start_ns, end_ns = span(fault)
     for other in others:
         other_start_ns, other_end_ns = span(other)
-        same = other.kind == fault.kind and other.options.get("node") == fault.options.get("node")
+        same = other.kind == fault.kind and all(
+            other.options.get(whom) == fault.options.get(whom) for whom in ("node", "link")
+        )
         if same and start_ns < other_end_ns and other_start_ns < end_ns:
+            whom = "link" if "link" in fault.options else "node"
             message = (
-                f'overlaps with fault "{other.label}" of the same kind and node; let one end before the other begins'
+                f'overlaps with fault "{other.label}" of the same kind and {whom}; let one end before the other begins'
             )
             reader.wrong(("fault", fault.label, "at"), table.get("at", MISSING), message)
 

@@ -23,9 +23,11 @@ from harness.units import (
     MIB,
     NS_PER_S,
     Within,
+    format_bandwidth,
     format_duration_ns,
     format_rate_per_s,
     format_size_bytes,
+    parse_bandwidth_bytes_per_s,
     parse_duration_ns,
     parse_rate_per_s,
     parse_size_bytes,
@@ -33,6 +35,7 @@ from harness.units import (
 
 DURATION_LIMIT_NS = 3600 * NS_PER_S
 RATE_LIMIT_PER_S = 10e6
+BANDWIDTH_LIMIT_BYTES_PER_S = 125_000_000_000
 MESSAGE_LIMIT_BYTES = 64 * MIB
 COUNT_LIMIT = 1_000_000
 TEXT_LIMIT = 4096
@@ -45,8 +48,8 @@ NAME_RULE = "a name has letters, digits and -, at most 64, such as slow-1"
 INVALID: Any = object()
 """Stands for a value that was noted as a problem."""
 
-_UNITS = ("_ns", "_bytes", "_per_s")
-_EXAMPLES = {"_ns": '"1.5s"', "_bytes": '"512B"', "_per_s": '"2k/s"'}
+_UNITS = ("_ns", "_bytes", "_bytes_per_s", "_per_s")
+_EXAMPLES = {"_ns": '"1.5s"', "_bytes": '"512B"', "_bytes_per_s": '"10Mbit/s"', "_per_s": '"2k/s"'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Field:
 
     @property
     def unit(self) -> str:
-        """``_ns``, ``_bytes``, ``_per_s``, or nothing."""
+        """``_ns``, ``_bytes``, ``_bytes_per_s``, ``_per_s``, or nothing."""
         return next((unit for unit in _UNITS if self.name.endswith(unit)), "")
 
     @property
@@ -198,8 +201,8 @@ class Reader:
             read = parse(value)
         except ValueError as error:
             return self.wrong(path, value, str(error))
-        if field.unit == "_per_s" and not read:
-            return self.wrong(path, value, f"is no rate; write more than 0/s, to {show(within.most)}")
+        if field.unit in ("_per_s", "_bytes_per_s") and not read:
+            return self.wrong(path, value, f"is no rate; write more than 0, to {show(within.most)}")
         if not within.least <= read <= within.most:
             return self.wrong(path, value, f"is out of range; write {show(within.least)} to {show(within.most)}")
         return read
@@ -335,4 +338,6 @@ def _quantity(field: Field) -> tuple[Callable[[Any], float], Callable[[Any], str
         # A message carries the stamp that the ledger needs.
         least = STAMP_BYTES if field.name.endswith("size_bytes") else 0
         return parse_size_bytes, format_size_bytes, field.within or Within(least, MESSAGE_LIMIT_BYTES)
+    if field.unit == "_bytes_per_s":
+        return parse_bandwidth_bytes_per_s, format_bandwidth, field.within or Within(1, BANDWIDTH_LIMIT_BYTES_PER_S)
     return parse_rate_per_s, format_rate_per_s, field.within or Within(0, RATE_LIMIT_PER_S)

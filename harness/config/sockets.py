@@ -1,7 +1,6 @@
-"""Socket types and socket options that both worlds know, with their ranges.
+"""Socket types and socket options that an experiment may name, with their ranges.
 
-The twin models the core of libzmq; what it does not model is refused here by name, before a run,
-and never passes silently.
+What is not here is refused by name, before a run, and never passes silently.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ class SocketOption:
     """One socket option.
 
     Attributes:
-        kind: how the user writes it. ``time`` becomes integer milliseconds (-1: for ever), as
-            libzmq takes it; ``size`` bytes.
+        kind: how the user writes it. ``time`` becomes integer milliseconds, as libzmq takes it (-1 for
+            ``forever``, or ``never`` where that reads better); ``size`` bytes.
         types: the socket types that have it; empty: all.
     """
 
@@ -59,59 +58,59 @@ OPTIONS: dict[str, SocketOption] = {
     "rcvtimeo": SocketOption("time"),
     "linger": SocketOption("time"),
     "routing_id": SocketOption("name", ("REQ", "DEALER", "ROUTER")),
+    "backlog": SocketOption("count"),
+    "conflate": SocketOption("flag", ("PUB", "SUB", "PUSH", "PULL", "DEALER")),
+    "connect_timeout": SocketOption("time"),
+    "handshake_ivl": SocketOption("time"),
+    "heartbeat_ivl": SocketOption("time"),
+    "heartbeat_timeout": SocketOption("time"),
+    "heartbeat_ttl": SocketOption("time"),
+    "immediate": SocketOption("flag"),
+    "invert_matching": SocketOption("flag", ("PUB", "SUB", "XPUB", "XSUB")),
+    "probe_router": SocketOption("flag", ("REQ", "DEALER", "ROUTER")),
+    "reconnect_ivl": SocketOption("time"),
+    "reconnect_ivl_max": SocketOption("time"),
+    "req_correlate": SocketOption("flag", ("REQ",)),
+    "req_relaxed": SocketOption("flag", ("REQ",)),
+    "router_handover": SocketOption("flag", ("ROUTER",)),
     "router_mandatory": SocketOption("flag", ("ROUTER",)),
+    "tcp_maxrt": SocketOption("time"),
+    "xpub_nodrop": SocketOption("flag", ("PUB", "XPUB")),
+    "xpub_verbose": SocketOption("flag", ("XPUB",)),
+    "xpub_verboser": SocketOption("flag", ("XPUB",)),
 }
-"""Socket options that both worlds know, by pyzmq's names (options of libzmq-semantics F5-F13, F164, F206)."""
+"""Socket options that an experiment may set and both worlds obey, by pyzmq's names (libzmq-semantics, appendix A)."""
 
 LATER = (
     "affinity",
-    "backlog",
-    "conflate",
     "connect_rid",
-    "connect_timeout",
     "curve_publickey",
     "curve_secretkey",
     "curve_server",
     "curve_serverkey",
-    "handshake_ivl",
-    "heartbeat_ivl",
-    "heartbeat_timeout",
-    "heartbeat_ttl",
     "identity",
-    "immediate",
-    "invert_matching",
     "ipv6",
     "maxmsgsize",
     "multicast_hops",
     "plain_password",
     "plain_username",
     "priority",
-    "probe_router",
     "rate",
-    "reconnect_ivl",
-    "reconnect_ivl_max",
     "reconnect_stop",
     "recovery_ivl",
-    "req_correlate",
-    "req_relaxed",
-    "router_handover",
     "socks_proxy",
     "stream_notify",
     "tcp_keepalive",
     "tcp_keepalive_cnt",
     "tcp_keepalive_idle",
     "tcp_keepalive_intvl",
-    "tcp_maxrt",
     "tos",
     "use_fd",
     "xpub_manual",
-    "xpub_nodrop",
-    "xpub_verbose",
-    "xpub_verboser",
     "xpub_welcome_msg",
     "zap_domain",
 )
-"""Socket options of pyzmq that the twin does not model yet."""
+"""Socket options of pyzmq that an experiment cannot set; a program of one's own may, where the twin models them."""
 
 
 def read_option(name: str, value: Any) -> int | str:
@@ -141,7 +140,7 @@ def read_option(name: str, value: Any) -> int | str:
 
 
 def _milliseconds(value: Any) -> int:
-    if value == "forever":
+    if value in ("forever", "never"):
         return -1
     try:
         duration_ns = parse_duration_ns(value)

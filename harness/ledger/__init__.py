@@ -325,8 +325,9 @@ class _Settlement:
     def _infer(self) -> Array:
         """Inferred causes of all rows that were not received."""
         records = self.records
-        flow, sender = (records[name][self.sent_at][self.send] for name in ("flow", "node"))
-        inferred = infer(self.run, self.trace, flow, sender, self.fate == DELIVERED)
+        flow, sender, sent_ns = (records[name][self.sent_at][self.send] for name in ("flow", "node", "time_ns"))
+        size = records["size"][self.sent_at][self.send]
+        inferred = infer(self.run, self.trace, flow, sender, sent_ns, size, self.fate == DELIVERED)
         refused = (records["kind"][self.sent_at] == Kind.REJECTED)[self.send] & (self.fate != DELIVERED)
         inferred[refused] = _REJECTED
         return inferred

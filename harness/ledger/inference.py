@@ -5,6 +5,11 @@ in two ways only, and the order of what arrived tells which: what was sent befor
 that a receiver got met no subscription (``no_peer``; from outside the same as
 ``not_subscribed``), what is missing later met a full pipe (``hwm_sender``), since a pipe keeps its
 order and loses nothing that it has taken (F34). A receiver that got nothing at all was never there.
+
+A connection that broke is judged stay by stay (:mod:`harness.ledger.stays`). What was sent while there was none had no
+peer if the publisher binds, and waits in the pipe, as far as that goes, if it connects (F123). What was sent into
+a connection and is missing behind the last reception was in it when it ended: unread in the receiver as far as
+its marks go, if that died, in a pipe or on the wire else.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.ledger.stays import Stay, stays
 from harness.run import Run
 from harness.topology import Endpoint, Flow, Topology
 from harness.trace import CAUSES, EVENTS, NONE, Kind, Trace
@@ -27,10 +33,21 @@ PUBLISHERS = ("PUB", "XPUB")
 JOIN_CAUSES = ("no_peer", "not_subscribed")
 """Lost because the receiver was not there yet; an observer cannot tell the two apart."""
 
+BREAK_CAUSES = ("disconnect_pipe", "disconnect_wire")
+"""In the connection when it broke; an observer cannot tell where."""
+
+_BATCH_BYTES = 8192
+_FOR_EVER_NS = 1 << 62
+_LATE_NEWS_NS = 50_000_000
+"""An event is told and written down so much later than it happened, at most, on a busy machine."""
+
 _NO_PEER = CAUSES.index("no_peer")
+_WIRE = CAUSES.index("disconnect_wire")
+_UNREAD = CAUSES.index("crash_unread")
 _HWM_SENDER = CAUSES.index("hwm_sender")
 _DOWN = (EVENTS.index("disconnected"), EVENTS.index("detached"))
 _UP = EVENTS.index("handshake_succeeded")
+_FAULT = EVENTS.index("fault_on")
 _FINISHED = EVENTS.index("finished")
 
 
@@ -38,7 +55,8 @@ class Links:
     """Which connections broke, as far as the events tell.
 
     An end that wrote its peer's name into the event is believed for that pair; an end that did
-    not, only if it is the connecting one, because a binder's event may be about anybody. What closes
+    not, only if it is the connecting one, because a binder's event may be about anybody. Who is killed
+    tells nothing; the fault says it. What closes
     after the last send of a program that came to its own end, or after the load, is no fault.
     """
 
@@ -47,6 +65,9 @@ class Links:
         events = trace.records[trace.records["kind"] == Kind.EVENT]
         down = np.isin(events["flag"], _DOWN) & (events["time_ns"] < run.duration_ns)
         self._broke: dict[tuple[int, int], int] = {}
+        for node, time_ns in _crashes(run, events):
+            for other in range(len(self._nodes)):
+                self._broke.setdefault((node, other), time_ns)
         for node, peer, time_ns in events[["node", "peer", "time_ns"]][down].tolist():
             self._broke.setdefault((node, peer), time_ns)
         self._finished = dict.fromkeys(events["node"][events["flag"] == _FINISHED].tolist())
@@ -77,6 +98,13 @@ class Links:
         return [pairs[pair] for pair in ((first, second), (second, first), (connecter, NONE)) if pair in pairs]
 
 
+def _crashes(run: Run, events: Array) -> Iterator[tuple[int, int]]:
+    """Node and time of each process that a fault has killed."""
+    for node, fault, time_ns in events[["node", "aux", "time_ns"]][events["flag"] == _FAULT].tolist():
+        if fault < len(run.faults) and run.faults[fault].kind == "crash":
+            yield node, time_ns
+
+
 def _last_sent(records: Array) -> dict[int, int]:
     """Node to the time at which it entered ``send`` for the last time."""
     sends = records[["node", "time_ns"]][(records["kind"] >= Kind.ATTEMPT) & (records["kind"] <= Kind.REJECTED)]
@@ -105,13 +133,17 @@ def publishers(topology: Topology, flow: Array, sender: Array) -> Iterator[tuple
                 yield one, name, receivers, slice(int(rows[0]), int(rows[-1]) + 1)
 
 
-def infer(run: Run, trace: Trace, flow: Array, sender: Array, received: Array) -> Array:
+def infer(
+    run: Run, trace: Trace, flow: Array, sender: Array, sent_ns: Array, size_bytes: Array, received: Array
+) -> Array:
     """Causes that the events outside a PUB tell, for each owed delivery.
 
     Args:
         run: with the topology.
         trace: for its events and for the limits that it hit.
         flow, sender: as of :func:`publishers`.
+        sent_ns: when the row's message entered ``send``, in ns after the start line, shape (rows,).
+        size_bytes: of the whole message, shape (rows,).
         received: whether the row was received, shape (rows,).
 
     Returns:
@@ -124,13 +156,86 @@ def infer(run: Run, trace: Trace, flow: Array, sender: Array, received: Array) -
         if endpoint is None or endpoint.socket_type(name) not in PUBLISHERS:
             continue
         got = received[span].reshape(-1, len(receivers))
+        sent = sent_ns[span][:: len(receivers)]
         causes = inferred[span].reshape(got.shape)
         for column, receiver in enumerate(receivers):
-            if endpoint.connects(name, receiver) and not links.broke(endpoint, name, receiver):
-                stopped = receiver in trace.errors or links.finished(receiver)
-                closed = not trace.limits_hit and not stopped
+            if not endpoint.connects(name, receiver):
+                continue
+            stopped = receiver in trace.errors or links.finished(receiver)
+            closed = not trace.limits_hit and not stopped
+            if links.broke(endpoint, name, receiver):
+                known = stays(run, trace, endpoint, name, receiver)
+                waits = name != endpoint.binder
+                room = _receivers_room(run.topology, receiver, int(size_bytes[span.start]))
+                _infer_stays(sent, got[:, column], causes[:, column], known, closed, waits, room)
+            else:
                 _infer_one(got[:, column], causes[:, column], closed)
     return inferred
+
+
+def _receivers_room(topology: Topology, receiver: str, size_bytes: int) -> int:
+    """Messages that wait in a receiver's process at most: its mark, and a batch that its engine has read (F15)."""
+    mark = int(topology.node(receiver).socket_options.get("rcvhwm", 1000))
+    return mark + _BATCH_BYTES // size_bytes if mark > 0 else 1 << 31
+
+
+def _infer_stays(
+    sent: Array, received: Array, causes: Array, known: list[Stay], closed: bool, waits: bool, room: int
+) -> None:
+    """As :func:`_infer_one`, connection by connection; nothing when a message arrived while there was none.
+
+    ``waits``: what is sent without a connection waits for the next one. ``room``: of the receiver.
+    """
+    if not known:
+        return
+    found = np.full(len(sent), _HWM_SENDER if waits else _NO_PEER, dtype=np.int8)
+    absent = np.ones(len(sent), dtype=bool)
+    for number, (stay, (first, last)) in enumerate(zip(known, _spans(known, sent, received), strict=True)):
+        rows = slice(0 if waits and number == 0 else first, last)
+        got, part = received[rows], found[rows]
+        absent[rows] = False
+        if stay.down_ns is None:
+            part[:] = -1
+            _infer_one(got, part, closed)
+        else:
+            _infer_broken(got, part, stay.receiver_died, room)
+    if (absent & received).any():
+        return
+    causes[:] = found
+    causes[received] = -1
+
+
+def _spans(known: list[Stay], sent: Array, received: Array) -> Iterator[tuple[int, int]]:
+    """First and last message of each stay, a little wider than events say where messages that arrived tell so."""
+    firsts, before_ns = [], -_FOR_EVER_NS
+    for stay in known:
+        first = int(np.searchsorted(sent, stay.up_ns))
+        early = int(np.searchsorted(sent, max(before_ns, stay.up_ns - _LATE_NEWS_NS)))
+        if received[early:first].any():
+            first = early + int(np.argmax(received[early:first]))
+        firsts.append(first)
+        before_ns = _FOR_EVER_NS if stay.down_ns is None else stay.down_ns
+    for stay, first, following in zip(known, firsts, [*firsts[1:], len(sent)], strict=True):
+        last = len(sent)
+        if stay.down_ns is not None:
+            last = int(np.searchsorted(sent, stay.down_ns))
+            late = min(following, int(np.searchsorted(sent, stay.down_ns + _LATE_NEWS_NS)))
+            if received[last:late].any():
+                last = late - int(np.argmax(received[last:late][::-1]))
+        yield first, last
+
+
+def _infer_broken(received: Array, causes: Array, receiver_died: bool, room: int) -> None:
+    """A connection that ended; written into ``causes``, one of a join for all that came before the first reception."""
+    if not received.any():
+        causes[:] = _NO_PEER
+        return
+    first, last = int(np.argmax(received)), len(received) - int(np.argmax(received[::-1]))
+    causes[:first] = _NO_PEER
+    causes[first:last] = _HWM_SENDER
+    causes[last:] = _WIRE
+    if receiver_died:
+        causes[last : last + room] = _UNREAD
 
 
 def _infer_one(received: Array, causes: Array, closed: bool) -> None:

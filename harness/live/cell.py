@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 def main(text: str) -> NoReturn:
     """Run the nodes of one cell; ``text`` is the JSON that :mod:`harness.live.supervisor` wrote."""
     order = json.loads(text)
-    _die_with(order["supervisor"], order["life"])
+    die_with(order["supervisor"], order["life"])
     # Ctrl-C goes to every process of the terminal; the supervisor alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from harness.live.player import Cell
@@ -42,7 +42,8 @@ def main(text: str) -> NoReturn:
     os._exit(0)
 
 
-def _die_with(supervisor: int, life: int) -> None:
+def die_with(supervisor: int, life: int) -> None:
+    """End this process when that one is gone, or the pipe ``life`` is closed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != supervisor:  # it died before the line above

@@ -38,6 +38,8 @@ class State(IntEnum):
     """Its recorder has no room left."""
     FAILED = 6
     """Its program raised an exception, see :meth:`Control.error`."""
+    DOWN = 7
+    """A fault has killed it; written by the supervisor, since the node cannot."""
 
 
 def shared_file(name: str, size_bytes: int) -> int:
@@ -100,7 +102,7 @@ class Control:
         return State(self._words[_word(node, _STATE)])
 
     def set_state(self, node: int, state: State) -> None:
-        """By the node alone."""
+        """By the node alone, or for one that is dead."""
         self._words[_word(node, _STATE)] = state
 
     def slow_factor(self, node: int) -> float:

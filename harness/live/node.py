@@ -37,6 +37,8 @@ class LiveNode(Node):
         addresses: endpoint names to addresses.
         rng: the node's own chance.
         alone: whether it is the only node of its process and may spin before a deadline.
+        began_ns: when its program starts, if after the start line and for the first time.
+        anew: whether it starts after a crash: then it began when it is called.
     """
 
     def __init__(
@@ -51,9 +53,14 @@ class LiveNode(Node):
         addresses: Mapping[str, str],
         rng: np.random.Generator,
         alone: bool,
+        began_ns: int = 0,
+        anew: bool = False,
     ) -> None:
         super().__init__(node_id, flow_ids, recorder)
+        self.continue_numbers()
         self.name = name
+        self.began_ns = began_ns
+        self._anew = anew
         self.zmq = zmq
         self.context = context
         self.rng = rng
@@ -95,6 +102,8 @@ class LiveNode(Node):
     def started(self) -> None:
         """The program is about to be called."""
         self._started_ns = _monotonic_ns()
+        if self._anew:
+            self.began_ns = self._started_ns - self._control.line_ns
         self._control.set_state(self._id, State.RUNNING)
 
     def finished(self) -> None:

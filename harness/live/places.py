@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from harness.guard import Guard
+from harness.live.links import Way, ways
 from harness.topology import Topology
 
 
@@ -22,7 +23,7 @@ class Places:
     an abstract name; elsewhere it is a file in a folder that the guard removes.
 
     Attributes:
-        addresses: endpoint name to address.
+        ways: port of the relay and port of the endpoint, for each way that passes a link.
     """
 
     def __init__(self, topology: Topology, token: str, guard: Guard) -> None:
@@ -30,13 +31,19 @@ class Places:
         self._token = token
         self._guard = guard
         self._stack = contextlib.ExitStack()
-        self.addresses: dict[str, str] = {}
+        self._addresses: dict[str, str] = {}
+        self._detours: dict[tuple[str, str], str] = {}
+        self.ways: dict[Way, tuple[int, int]] = {}
 
     def __enter__(self) -> Self:
         """Reserve. Raises OSError when there is no port left."""
         with self._stack:
             for endpoint in self._topology.endpoints:
-                self.addresses[endpoint.name] = self._reserve(endpoint.name, endpoint.transport)
+                self._addresses[endpoint.name] = self._reserve(endpoint.name, endpoint.transport)
+            for way in ways(self._topology):
+                detour = self._reserve(way.endpoint.name, "tcp")
+                self._detours[way.node, way.endpoint.name] = detour
+                self.ways[way] = _port(detour), _port(self._addresses[way.endpoint.name])
             self._stack = self._stack.pop_all()
         return self
 
@@ -45,6 +52,10 @@ class Places:
     ) -> None:
         """Give them back."""
         self._stack.close()
+
+    def addresses(self, node: str) -> dict[str, str]:
+        """Endpoint name to address, as that node has to use it."""
+        return {name: self._detours.get((node, name), address) for name, address in self._addresses.items()}
 
     def _reserve(self, name: str, transport: str) -> str:
         if transport == "inproc":
@@ -63,3 +74,7 @@ class Places:
         self._guard.watch_path(folder)
         self._stack.callback(self._guard.forget_path, folder)
         return folder
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2])

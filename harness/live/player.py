@@ -18,9 +18,10 @@ import zmq
 
 from harness.live.clock import set_timer_slack, wait_until
 from harness.live.control import Control, State
+from harness.live.monitor import Monitors
 from harness.live.node import LiveNode
 from harness.run import Run, from_plain, load_program, program_options
-from harness.trace import Recorder, TraceFullError
+from harness.trace import NONE, Recorder, TraceFullError
 
 _GATE_POLL_S = 0.002
 _GOODBYE_S = 0.3
@@ -28,18 +29,32 @@ _TRACEBACK_LINES = 12
 
 
 class _KeepingContext(zmq.Context[Any]):
-    """Keeps sockets open that a program has left without closing them, until the run is over.
+    """Keeps sockets open that a program has left without closing them, until the run is over, and has them watched.
 
     Else pyzmq would close them when the program returns; and what an ipc socket has handed to the kernel, and
     its peer has not read yet, is lost when it closes, whatever its LINGER says.
     """
 
     _kept: ClassVar[list[Any]] = []
+    _monitors: ClassVar[Monitors | None] = None
+    _whose: ClassVar[threading.local] = threading.local()
+
+    @classmethod
+    def watch(cls, monitors: Monitors) -> None:
+        """Let these monitors watch all sockets from now on."""
+        cls._monitors = monitors
+
+    @classmethod
+    def belong_to(cls, node: int) -> None:
+        """Sockets that this thread makes are that node's."""
+        cls._whose.node = node
 
     def socket(self, *arguments: Any, **named: Any) -> Any:
         """As of :class:`zmq.Context`."""
         made = super().socket(*arguments, **named)
         self._kept[:] = [*(kept for kept in self._kept if not kept.closed), made]
+        if self._monitors is not None:
+            self._monitors.watch(made, getattr(self._whose, "node", NONE))
         return made
 
 
@@ -48,7 +63,8 @@ class Cell:
 
     Args:
         order: what the supervisor says: ``run`` and ``control`` (descriptors), ``records`` (node position to
-            descriptor), ``addresses`` (endpoint name to address).
+            descriptor), ``events`` (descriptor for socket events), ``addresses`` (node position to
+            endpoint name to address), and ``anew`` for a cell whose process a fault has killed.
     """
 
     def __init__(self, order: Mapping[str, Any]) -> None:
@@ -57,6 +73,13 @@ class Cell:
         text = os.pread(order["run"], os.fstat(order["run"]).st_size, 0)
         self._run: Run = from_plain(json.loads(text))
         self._control = Control(order["control"], len(self._run.topology.nodes))
+        topology = self._run.topology
+        binders = {
+            addresses[end.name]: topology.node_id(end.binder)
+            for addresses in order["addresses"].values()
+            for end in topology.endpoints
+        }
+        _KeepingContext.watch(Monitors(Recorder(mmap.mmap(order["events"], 0)), binders))
         self._context = _KeepingContext()
         self._alone = len(order["records"]) == 1
         self._ending = False
@@ -101,9 +124,11 @@ class Cell:
             recorder=Recorder(mmap.mmap(descriptor, os.fstat(descriptor).st_size)),
             control=self._control,
             context=self._context,
-            addresses=self._order["addresses"],
+            addresses=self._order["addresses"][str(node_id)],
             rng=self._run.rng(f"node.{spec.name}"),
             alone=self._alone,
+            began_ns=max(0, spec.start_ns or 0),
+            anew=self._order.get("anew", False),
         )
         try:
             function, options_class = load_program(spec.program)
@@ -118,6 +143,7 @@ class Cell:
 
     def _perform(self, node: LiveNode, node_id: int, start_ns: int | None, program: Callable[[], None]) -> None:
         set_timer_slack()
+        _KeepingContext.belong_to(node_id)
         control = self._control
         control.set_state(node_id, State.AT_GATE)
         while not (control.go if start_ns is None else control.line_ns):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from harness.topology import Topology
 
 _TERM_S = 1.0
 _POLL_S = 0.005
+_STOP_S = 0.1
+_STOP_POLL_S = 0.0005
 _SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -36,6 +39,14 @@ def cells(topology: Topology) -> tuple[tuple[int, ...], ...]:
     )
 
 
+@dataclass(slots=True)
+class _Cell:
+    process: subprocess.Popen[bytes]
+    order: Mapping[str, Any]
+    descriptors: Sequence[int]
+    killed: bool = False
+
+
 class Processes:
     """The processes of one run.
 
@@ -47,7 +58,7 @@ class Processes:
     def __init__(self, guard: Guard, life: int) -> None:
         self._guard = guard
         self._life = life
-        self._started: list[tuple[tuple[int, ...], subprocess.Popen[bytes]]] = []
+        self._cells: dict[tuple[int, ...], _Cell] = {}
 
     def start(self, nodes: tuple[int, ...], order: Mapping[str, Any], descriptors: Sequence[int]) -> None:
         """Start the cell of these nodes; it finds ``descriptors`` open under the same numbers.
@@ -61,31 +72,75 @@ class Processes:
             # What programs print is for people; stdout belongs to the command's own answer.
             stdout=sys.__stderr__ if _has_descriptor(sys.__stderr__) else subprocess.DEVNULL,
             pass_fds=(*descriptors, self._life),
-            env=_environment(),
+            env=environment(),
         )
-        self._started.append((nodes, process))
+        self._cells[nodes] = _Cell(process, order, descriptors)
         self._guard.watch_pid(process.pid)
 
+    def cell_of(self, node: int) -> tuple[int, ...]:
+        """All nodes that share a process with this one, itself included."""
+        return next(nodes for nodes in self._cells if node in nodes)
+
+    def pids(self) -> Iterator[tuple[tuple[int, ...], int]]:
+        """The nodes of each cell, and its process; those that were killed are left out."""
+        return ((nodes, cell.process.pid) for nodes, cell in self._cells.items() if not cell.killed)
+
+    def pause(self, nodes: tuple[int, ...]) -> None:
+        """SIGSTOP; return when the process stands, which takes the kernel a moment."""
+        process = self._cells[nodes].process
+        process.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + _STOP_S
+        while not _stands(process.pid) and time.monotonic() < deadline:
+            time.sleep(_STOP_POLL_S)
+
+    def resume(self, nodes: tuple[int, ...]) -> None:
+        """SIGCONT."""
+        self._cells[nodes].process.send_signal(signal.SIGCONT)
+
+    def kill(self, nodes: tuple[int, ...]) -> None:
+        """SIGKILL, and no word about it in :meth:`dead`; return when the process is gone."""
+        cell = self._cells[nodes]
+        cell.killed = True
+        cell.process.kill()
+        cell.process.wait()
+        self._guard.forget_pid(cell.process.pid)
+
+    def restart(self, nodes: tuple[int, ...]) -> None:
+        """Start a killed cell anew. Raises OSError."""
+        cell = self._cells[nodes]
+        self.start(nodes, {**cell.order, "anew": True}, cell.descriptors)
+
     def dead(self) -> Iterator[tuple[tuple[int, ...], str]]:
-        """The nodes of each cell that has ended, and in words how."""
-        for nodes, process in self._started:
-            status = process.poll()
-            if status is not None:
+        """The nodes of each cell that has ended without being killed by a fault, and in words how."""
+        for nodes, cell in self._cells.items():
+            status = cell.process.poll()
+            if status is not None and not cell.killed:
                 yield nodes, _how(status)
 
     def end(self, at_once: bool = False) -> None:
         """SIGTERM to all, SIGKILL to those that live a second later (``at_once``: to all), until none is left."""
+        processes = [cell.process for cell in self._cells.values() if not cell.killed]
         if not at_once:
-            for _, process in self._started:
+            for process in processes:
                 process.terminate()
+                process.send_signal(signal.SIGCONT)
             deadline = time.monotonic() + _TERM_S
-            while time.monotonic() < deadline and any(process.poll() is None for _, process in self._started):
+            while time.monotonic() < deadline and any(process.poll() is None for process in processes):
                 time.sleep(_POLL_S)
-        for _, process in self._started:
+        for process in processes:
             process.kill()
             process.wait()
             self._guard.forget_pid(process.pid)
-        self._started.clear()
+        self._cells.clear()
+
+
+def _stands(pid: int) -> bool:
+    """Whether the process is stopped; True where the system does not tell."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return status.rpartition(")")[2].split()[0] in "TZX"
 
 
 def _has_descriptor(file: Any) -> bool:
@@ -94,7 +149,7 @@ def _has_descriptor(file: Any) -> bool:
     return False
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """What this process can import, a cell can: programs may be the user's own modules."""
     places = [str(Path(place).absolute()) for place in sys.path]
     return {**os.environ, **dict.fromkeys(_SINGLE_THREADED, "1"), "PYTHONPATH": os.pathsep.join(dict.fromkeys(places))}

@@ -17,14 +17,19 @@ import numpy.typing as npt
 from harness.guard import Guard
 from harness.live.clock import wait_until
 from harness.live.control import Control, State, shared_file
+from harness.live.links import Links, RelayError, Way
 from harness.live.places import Places
 from harness.live.processes import Processes, cells
 from harness.live.timeline import Timeline
+from harness.live.usage import Usage
 from harness.run import SETTLE_NS, Run
-from harness.trace import RECORD_BYTES, RECORD_DTYPE, Recorder, count_records, read_records
+from harness.trace import EVENTS, NONE, RECORD_BYTES, RECORD_DTYPE, Kind, Recorder, count_records, read_records
 
 RECORDS_LIMIT = 8_000_000
 """Records that one node may write (40 bytes each, 320 MB in all; memory is taken as they are written)."""
+
+EVENTS_LIMIT = 100_000
+"""Socket events that one process may write."""
 
 READY_AFTER_NS = 1_000_000_000
 """A program that does not wait, receive or send through its node counts as ready after so long."""
@@ -60,6 +65,7 @@ class Supervisor:
         self._line_ns = 0
         self._wall_ns = time.monotonic_ns() + run.wall_limit_ns
         self._maps: list[mmap.mmap] = []
+        self._event_maps: list[mmap.mmap] = []
         self.records: npt.NDArray[Any] = np.empty(0, RECORD_DTYPE)
         self.errors: dict[str, str] = {}
         self.limits_hit: list[str] = []
@@ -81,33 +87,56 @@ class Supervisor:
             self._control = Control(control_fd, len(self._nodes))
             stack.callback(self._control.close)
             stack.callback(self._close_maps)
-            self._timeline = Timeline(self._run, self._control, self._recorder, self._now)
             self._processes = Processes(guard, life)
+            self._links = Links(self._run, guard, life, self._connection)
+            stack.callback(self._links.end)
+            self._timeline = Timeline(self._run, self._control, self._processes, self._links, self._recorder, self._now)
+            self._usage = Usage(self._processes, self._recorder)
             try:
-                self._start(places, control_fd)
+                self._start(stack, places, control_fd)
                 self._play()
             except BaseException:
                 self._processes.end(at_once=True)
                 raise
             self._processes.end()
-            self.records = np.concatenate([*map(read_records, self._maps), self._recorder.records()])
+            self.records = np.concatenate([*map(read_records, self._maps), self._recorder.records(), *self._events()])
+
+    def _events(self) -> Iterator[npt.NDArray[Any]]:
+        """What happened to the connections of each process, in ns after the start line."""
+        for mapping in self._event_maps:
+            records = read_records(mapping)
+            records["time_ns"] -= self._line_ns
+            yield records if self._line_ns else records[:0]
 
     def _close_maps(self) -> None:
-        for mapping in self._maps:
+        for mapping in (*self._maps, *self._event_maps):
             mapping.close()
         self._maps.clear()
+        self._event_maps.clear()
 
-    def _start(self, places: Places, control_fd: int) -> None:
+    def _start(self, stack: contextlib.ExitStack, places: Places, control_fd: int) -> None:
+        """Start relay and cells; descriptors stay open on the stack, for those that are started anew."""
+        if places.ways:
+            aware = any(fault.options.get("cut", "anywhere") != "anywhere" for fault in self._run.faults)
+            self._links.start(places.ways, aware)
         text = json.dumps(self._run.plain()).encode()
-        with _descriptor("run", len(text)) as run_fd, contextlib.ExitStack() as stack:
-            os.pwrite(run_fd, text, 0)
-            size = RECORDS_LIMIT * RECORD_BYTES
-            records = [stack.enter_context(_descriptor(node.name, size)) for node in self._nodes]
-            self._maps.extend(mmap.mmap(fd, size) for fd in records)
-            for nodes in cells(self._run.topology):
-                own = {node: records[node] for node in nodes}
-                order = {"run": run_fd, "control": control_fd, "records": own, "addresses": places.addresses}
-                self._processes.start(nodes, order, (run_fd, control_fd, *own.values()))
+        run_fd = stack.enter_context(_descriptor("run", len(text)))
+        os.pwrite(run_fd, text, 0)
+        size = RECORDS_LIMIT * RECORD_BYTES
+        records = [stack.enter_context(_descriptor(node.name, size)) for node in self._nodes]
+        self._maps.extend(mmap.mmap(fd, size) for fd in records)
+        for nodes in cells(self._run.topology):
+            own = {node: records[node] for node in nodes}
+            events = stack.enter_context(_descriptor("events", EVENTS_LIMIT * RECORD_BYTES))
+            self._event_maps.append(mmap.mmap(events, EVENTS_LIMIT * RECORD_BYTES))
+            order = {
+                "run": run_fd,
+                "control": control_fd,
+                "records": own,
+                "events": events,
+                "addresses": {node: places.addresses(self._nodes[node].name) for node in nodes},
+            }
+            self._processes.start(nodes, order, (run_fd, control_fd, events, *own.values()))
 
     # -- the stages ------------------------------------------------------------------------------
 
@@ -122,6 +151,8 @@ class Supervisor:
             self._drain()
         except _StopError:
             pass
+        except RelayError as error:
+            self.limits_hit.append(str(error))
         if self._line_ns:
             self.end_ns = self._now()
         for index, node in enumerate(self._nodes):
@@ -150,12 +181,11 @@ class Supervisor:
             self._step()
 
     def _load_is_over(self) -> bool:
-        """Whether every node that sends has returned, and nobody is yet to come."""
+        """Whether every node that sends has returned, or is dead for good, and nobody is yet to come."""
         senders = {name for flow in self._run.topology.flows for name in flow.senders}
+        over = (State.FINISHED,) if self._timeline.next_ns is not None else (State.FINISHED, State.DOWN)
         return all(
-            self._control.state(index) is State.FINISHED
-            if node.name in senders
-            else (node.start_ns or 0) <= self._now()
+            self._control.state(index) in over if node.name in senders else (node.start_ns or 0) <= self._now()
             for index, node in enumerate(self._nodes)
         )
 
@@ -163,7 +193,8 @@ class Supervisor:
         """Wait until nothing comes any more, nobody is at work, and it has been so for long enough."""
         limit_ns = self._now() + self._run.drain_limit_ns
         seen, last_ns, longest_ns = self._written(), self._now(), 0
-        while any(self._control.state(index) is not State.FINISHED for index in range(len(self._nodes))):
+        over = (State.FINISHED, State.DOWN)
+        while any(self._control.state(index) not in over for index in range(len(self._nodes))):
             self._step()
             now, written = self._now(), self._written()
             if written != seen:
@@ -192,6 +223,17 @@ class Supervisor:
             until_ns = min(until_ns, due_ns)
         wait_until(self._line_ns + until_ns, spin=False)
         self._timeline.act()
+        self._usage.sample(self._now())
+        self._links.listen()
+
+    def _connection(self, event: str, way: Way, monotonic_ns: int, in_flight_bytes: int) -> None:
+        """The relay made or lost a connection."""
+        if event == "accepted":
+            return  # the nodes' own monitors tell that
+        topology = self._run.topology
+        ends = topology.node_id(way.node), topology.node_id(way.endpoint.binder)
+        at_ns, flag = monotonic_ns - self._line_ns, EVENTS.index("link_broke")
+        self._recorder.append(Kind.EVENT, flag, NONE, *ends, -1, at_ns, 0, 0, min(in_flight_bytes, 2**32 - 1))
 
     def _written(self) -> int:
         return sum(map(count_records, self._maps))

@@ -6,9 +6,13 @@ import heapq
 from collections.abc import Callable
 
 from harness import faults
-from harness.live.control import Control
+from harness.live.control import Control, State
+from harness.live.links import Links
+from harness.live.processes import Processes
 from harness.run import Run
+from harness.shaper import Shape
 from harness.trace import EVENTS, NONE, Kind, Recorder
+from harness.world import Cut, Direction
 
 
 class Timeline:
@@ -18,13 +22,25 @@ class Timeline:
         run: its faults are scheduled at once. Raises KeyError for an unknown kind or node, TypeError for
             options that the kind does not have.
         control: through which nodes are told.
+        processes: of the nodes.
+        links: of the nodes.
         recorder: the supervisor's own.
         clock: time in ns after the start line.
     """
 
-    def __init__(self, run: Run, control: Control, recorder: Recorder, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        control: Control,
+        processes: Processes,
+        links: Links,
+        recorder: Recorder,
+        clock: Callable[[], int],
+    ) -> None:
         self._topology = run.topology
         self._control = control
+        self._processes = processes
+        self._links = links
         self._recorder = recorder
         self._clock = clock
         self._actions: list[tuple[int, int, int, Callable[[], None]]] = []
@@ -42,8 +58,93 @@ class Timeline:
         """Work that ``node`` begins from now on takes ``factor`` times as long. Raises KeyError."""
         node_id = self._topology.node_id(node)
         self._control.set_slow_factor(node_id, factor)
-        event = EVENTS.index("fault_off" if factor == 1.0 else "fault_on")
-        self._recorder.append(Kind.EVENT, event, NONE, node_id, NONE, -1, self._clock(), 0, 0, self._fault)
+        self._note("fault_off" if factor == 1.0 else "fault_on", node_id)
+
+    def pause(self, node: str) -> None:
+        """SIGSTOP to the process of that node. Raises KeyError."""
+        self._processes.pause(self._hit("fault_on", node))
+
+    def resume(self, node: str) -> None:
+        """SIGCONT."""
+        self._processes.resume(self._hit("fault_off", node))
+
+    def kill(self, node: str) -> None:
+        """SIGKILL to the process of that node; its other nodes, which inproc endpoints join to it, die with it."""
+        nodes = self._hit("fault_on", node)
+        self._processes.kill(nodes)
+        for each in nodes:
+            self._control.set_state(each, State.DOWN)
+
+    def start(self, node: str) -> None:
+        """A new process for the node, and for those that share it. Raises OSError."""
+        nodes = self._hit("fault_off", node)
+        for each in nodes:
+            self._control.set_state(each, State.NEW)
+        self._processes.restart(nodes)
+
+    def impair(self, link: str, shape: Shape) -> None:
+        """A moment after the record of it, as with all faults of a link. Raises RelayError."""
+        self._note_link("fault_on", link)
+        self._links.impair(link, shape)
+
+    def heal(self, link: str) -> None:
+        """As the experiment made it."""
+        self._note_link("fault_off", link)
+        self._links.heal(link)
+
+    def blackhole(self, link: str, direction: Direction) -> None:
+        """The relay stands still."""
+        self._note_link("fault_on", link)
+        self._links.blackhole(link, direction)
+
+    def unsilence(self, link: str) -> None:
+        """It goes on."""
+        self._note_link("fault_off", link)
+        self._links.unsilence(link)
+
+    def link_down(self, link: str) -> None:
+        """The relay stands still and accepts nobody."""
+        self._note_link("fault_on", link)
+        self._links.link_down(link)
+
+    def link_up(self, link: str) -> None:
+        """It goes on."""
+        self._note_link("fault_off", link)
+        self._links.link_up(link)
+
+    def reset(self, link: str, cut: Cut) -> None:
+        """The relay breaks its connections."""
+        self._note_link("fault_on", link)
+        self._links.reset(link, cut)
+
+    def refuse(self, link: str) -> None:
+        """The relay accepts nobody."""
+        self._note_link("fault_on", link)
+        self._links.refuse(link)
+
+    def accept(self, link: str) -> None:
+        """It does again."""
+        self._note_link("fault_off", link)
+        self._links.accept(link)
+
+    def half_close(self, link: str, direction: Direction) -> None:
+        """The relay ends a stream."""
+        self._note_link("fault_on", link)
+        self._links.half_close(link, direction)
+
+    def _note_link(self, event: str, link: str) -> None:
+        self._note(event, self._topology.node_id(link))
+
+    def _hit(self, event: str, node: str) -> tuple[int, ...]:
+        """All whom a fault of that node's process hits; each gets a record of the moment before."""
+        nodes = self._processes.cell_of(self._topology.node_id(node))
+        for each in nodes:
+            self._note(event, each)
+        return nodes
+
+    def _note(self, event: str, node: int) -> None:
+        flag = EVENTS.index(event)
+        self._recorder.append(Kind.EVENT, flag, NONE, node, NONE, -1, self._clock(), 0, 0, self._fault)
 
     @property
     def next_ns(self) -> int | None:

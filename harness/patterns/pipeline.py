@@ -55,7 +55,7 @@ def ventilator(node: Node, options: VentilatorOptions) -> None:
     work = node.context.socket(node.zmq.PUSH)
     configure(work, options.socket)
     work.bind(node.endpoint("work"))
-    for due in options.arrivals.times(node.rng):
+    for due in options.arrivals.times(node.rng, node.began_ns):
         node.sleep_until(due)
         node.send(work, flow="work", size_bytes=options.size_bytes, intended_ns=due)
 

@@ -55,7 +55,7 @@ def publisher(node: Node, options: PublisherOptions) -> None:
     feed = node.context.socket(node.zmq.PUB)
     configure(feed, options.socket)
     feed.bind(node.endpoint("feed"))
-    for due in options.arrivals.times(node.rng):
+    for due in options.arrivals.times(node.rng, node.began_ns):
         node.sleep_until(due)
         node.send(feed, flow="feed", size_bytes=options.size_bytes, intended_ns=due)
 

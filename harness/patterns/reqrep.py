@@ -62,7 +62,7 @@ def client(node: Node, options: ClientOptions) -> None:
     service = node.context.socket(node.zmq.REQ)
     configure(service, options.socket)
     service.connect(node.endpoint("service"))
-    for due in options.arrivals.times(node.rng):
+    for due in options.arrivals.times(node.rng, node.began_ns):
         node.sleep_until(due)
         if node.send(service, flow="request", size_bytes=options.size_bytes, intended_ns=due):
             node.recv(service)

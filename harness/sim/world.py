@@ -12,15 +12,19 @@ from typing import Any
 
 from harness import __version__, faults
 from harness.run import SETTLE_NS, Run, load_program, program_options
+from harness.shaper import Shape
+from harness.sim.links import Links
 from harness.sim.node import SimNode
 from harness.sim.watcher import Watcher
-from harness.topology import Topology
 from harness.trace import EVENTS, NONE, Kind, Recorder, Trace, TraceFullError
 from harness.twin import InterruptedSimulation, Process, Twin
+from harness.world import Cut, Direction
 
 _FIRST_PORT = 5550
 _SLICE_NS = 100_000_000
 _QUIET_NS = 1_000_000_000
+START_UP_NS = 150_000_000
+"""A node that is started anew is there so much later: Python, pyzmq and what the harness needs have to be imported."""
 _END_NS = 1_000_000_000
 """Real time that all programs together may take to clean up when they are ended."""
 
@@ -36,11 +40,12 @@ class RecordLimit(InterruptedSimulation):
 class SimWorld:
     """The verbs of :class:`harness.world.World` on the twin."""
 
-    def __init__(self, twin: Twin, nodes: dict[str, SimNode], recorder: Recorder, topology: Topology) -> None:
-        self._twin = twin
-        self._nodes = nodes
-        self._recorder = recorder
-        self._topology = topology
+    def __init__(self, execution: _Execution) -> None:
+        self._execution = execution
+        self._twin = execution.twin
+        self._links = execution.links
+        self._recorder = execution.recorder
+        self._topology = execution.run.topology
         self._fault = 0
 
     def schedule(self, run: Run) -> None:
@@ -61,11 +66,88 @@ class SimWorld:
 
     def slow(self, node: str, factor: float) -> None:
         """Work at that node takes ``factor`` times as long from now on."""
-        self._nodes[node].factor = factor
-        flag = EVENTS.index("fault_on" if factor != 1.0 else "fault_off")
+        self._execution.nodes[node].factor = factor
+        self._note("fault_on" if factor != 1.0 else "fault_off", node)
+
+    def pause(self, node: str) -> None:
+        """SIGSTOP to the process of that node."""
+        for name in self._execution.cell(node):
+            self._note("fault_on", name)
+            self._twin.pause(self._execution.processes[name])
+
+    def resume(self, node: str) -> None:
+        """SIGCONT."""
+        for name in self._execution.cell(node):
+            self._note("fault_off", name)
+            self._twin.resume(self._execution.processes[name])
+
+    def kill(self, node: str) -> None:
+        """SIGKILL to the process of that node; its other nodes, which inproc endpoints join to it, die with it."""
+        for name in self._execution.cell(node):
+            self._note("fault_on", name)
+            self._twin.kill(self._execution.processes[name])
+
+    def start(self, node: str) -> None:
+        """A new process for the node, and for those that share it; it is there when its interpreter is."""
+        for name in self._execution.cell(node):
+            self._note("fault_off", name)
+            self._execution.restart(name)
+
+    def impair(self, link: str, shape: Shape) -> None:
+        """The link is such from now on."""
+        self._note("fault_on", link)
+        self._links.impair(link, shape)
+
+    def heal(self, link: str) -> None:
+        """As the experiment made it."""
+        self._note("fault_off", link)
+        self._links.heal(link)
+
+    def blackhole(self, link: str, direction: Direction) -> None:
+        """Silence."""
+        self._note("fault_on", link)
+        self._links.blackhole(link, direction)
+
+    def unsilence(self, link: str) -> None:
+        """End of it."""
+        self._note("fault_off", link)
+        self._links.unsilence(link)
+
+    def link_down(self, link: str) -> None:
+        """No carrier."""
+        self._note("fault_on", link)
+        self._links.link_down(link)
+
+    def link_up(self, link: str) -> None:
+        """Carrier."""
+        self._note("fault_off", link)
+        self._links.link_up(link)
+
+    def reset(self, link: str, cut: Cut) -> None:
+        """Connections break. Where in a message that is (``cut``) is beneath what the twin's kernels tell apart."""
+        del cut
+        self._note("fault_on", link)
+        self._links.reset(link)
+
+    def refuse(self, link: str) -> None:
+        """No new connections."""
+        self._note("fault_on", link)
+        self._links.refuse(link, refusing=True)
+
+    def accept(self, link: str) -> None:
+        """New connections again."""
+        self._note("fault_off", link)
+        self._links.refuse(link, refusing=False)
+
+    def half_close(self, link: str, direction: Direction) -> None:
+        """An end of stream that nobody sent."""
+        self._note("fault_on", link)
+        self._links.half_close(link, direction)
+
+    def _note(self, event: str, node: str) -> None:
         now = self._twin.now_ns - SETTLE_NS
         node_id = self._topology.node_id(node)
-        self._recorder.append(Kind.EVENT, flag, NONE, node_id, NONE, -1, now, 0, 0, self._fault)
+        self._recorder.append(Kind.EVENT, EVENTS.index(event), NONE, node_id, NONE, -1, now, 0, 0, self._fault)
 
 
 class _Execution:
@@ -88,10 +170,9 @@ class _Execution:
         self._contexts: dict[int, Any] = {}
         self._instances: dict[int, dict[Any, Any]] = {}
         flow_ids = {flow.name: index for index, flow in enumerate(topology.flows)}
+        self.links = Links(self.twin, topology)
         addresses = {
-            end.name: f"tcp://127.0.0.1:{_FIRST_PORT + index}"
-            if end.transport == "tcp"
-            else f"{end.transport}://{end.name}"
+            end.name: self.links.address(end.transport, end.name, _FIRST_PORT + index, end.binder)
             for index, end in enumerate(topology.endpoints)
         }
         self.nodes = {
@@ -108,21 +189,41 @@ class _Execution:
     def start(self) -> None:
         """Spawn all programs; those without a start time at once."""
         for index, spec in enumerate(self.run.topology.nodes):
-            function, options_class = load_program(spec.program)
-            options = program_options(options_class, spec.options)
-            delay = 0 if spec.start_ns is None else spec.start_ns + SETTLE_NS
-            body = partial(self._play, spec.name, index, function, options)
-            process = self.twin.spawn(body, name=spec.name, delay_ns=delay)
-            process.instances = self._instances.setdefault(self._cells[index], {})
-            self.processes[spec.name] = process
-            self._owners[process] = index
+            self.nodes[spec.name].began_ns = max(0, spec.start_ns or 0)
+            self._launch(index, 0 if spec.start_ns is None else spec.start_ns + SETTLE_NS)
+
+    def _launch(self, index: int, delay_ns: int) -> None:
+        spec = self.run.topology.nodes[index]
+        function, options_class = load_program(spec.program)
+        options = program_options(options_class, spec.options)
+        body = partial(self._play, spec.name, index, function, options)
+        process = self.twin.spawn(body, name=spec.name, delay_ns=delay_ns, host=self.links.hosts[spec.name])
+        process.instances = self._instances.setdefault(self._cells[index], {})
+        self.processes[spec.name] = process
+        self._owners[process] = index
+
+    def cell(self, name: str) -> list[str]:
+        """All nodes that share a process with this one, itself included."""
+        nodes = self.run.topology.nodes
+        cell = self._cells[self.run.topology.node_id(name)]
+        return [node.name for node, home in zip(nodes, self._cells, strict=True) if home == cell]
+
+    def restart(self, name: str) -> None:
+        """Start the program of a killed node anew, with nothing left but its numbers of messages."""
+        index = self.run.topology.node_id(name)
+        for forgotten in (self._contexts, self._instances):
+            forgotten.pop(self._cells[index], None)
+        node = self.nodes[name]
+        node.began_ns = self.twin.now_ns + START_UP_NS - SETTLE_NS
+        node.rng = self.run.rng(f"node.{name}")
+        self._launch(index, START_UP_NS)
 
     def _play(self, name: str, index: int, function: Callable[[Any, Any], None], options: Any) -> None:
         node = self.nodes[name]
         cell = self._cells[index]
         if cell not in self._contexts:
             # Nodes that meet over inproc are threads of one process, with one context.
-            self._contexts[cell] = node.zmq.Context()
+            self._contexts[cell] = _keeping_context(node.zmq)
         node.attach(self._contexts[cell])
         self._event("started", index)
         try:
@@ -201,7 +302,7 @@ def execute(run: Run) -> Trace:
     or its options cannot be loaded.
     """
     execution = _Execution(run)
-    world = SimWorld(execution.twin, execution.nodes, execution.recorder, run.topology)
+    world = SimWorld(execution)
     world.schedule(run)
     execution.start()
     collecting = gc.isenabled()
@@ -221,6 +322,22 @@ def execute(run: Run) -> Trace:
     if collecting:
         gc.enable()
     return trace
+
+
+def _keeping_context(zmq: Any) -> Any:
+    """A context that keeps sockets which a program leaves open when it returns, until the run is over, as live."""
+    kept: list[Any] = []
+
+    class Keeping(zmq.Context):  # type: ignore[misc]
+        """Of one node, or of those that share a process."""
+
+        def socket(self, *arguments: Any, **named: Any) -> Any:
+            """As of ``zmq.Context``."""
+            made = super().socket(*arguments, **named)
+            kept[:] = [*(socket for socket in kept if not socket.closed), made]
+            return made
+
+    return Keeping()
 
 
 @contextmanager

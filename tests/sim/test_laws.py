@@ -22,7 +22,15 @@ from harness.trace import Trace
 from .runs import MS, S, judged, run_of
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
-NAMES = ("slow-subscriber", "late-joiner", "worker-pool", "request-reply")
+NAMES = (
+    "slow-subscriber",
+    "late-joiner",
+    "worker-pool",
+    "request-reply",
+    "drop-off",
+    "slow-network",
+    "subscriber-crash",
+)
 SEEDS = 200
 CHUNK = 25
 FIRST_SEED = 20_000

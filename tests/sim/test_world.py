@@ -76,7 +76,8 @@ from harness import check, config, ledger, metrics, plan, store
 from harness.sim.world import execute
 
 for path in sorted(Path(sys.argv[1]).glob("*.toml")):
-    experiment = config.load(path, ["duration=700ms", "warmup=0ms"])
+    short = path.stem in ("slow-subscriber", "late-joiner", "worker-pool", "request-reply")
+    experiment = config.load(path, ["duration=700ms", "warmup=0ms"] if short else [])
     for run in plan.plan(experiment, ["sim"], seed=5, replications=1):
         trace = execute(run)
         settled = ledger.settle(run, trace)

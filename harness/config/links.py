@@ -1,0 +1,59 @@
+"""What ``[link.NAME]`` gives to nodes: an access to the network that is slower, narrower or worse than a wire."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.config.fields import Reader, fields_of
+from harness.problems import did_you_mean
+from harness.run import FaultSpec
+from harness.topology import Link, Topology
+
+_FIELDS = tuple(field for field in fields_of(Link) if field.name != "node")
+
+
+def read_links(topology: Topology, section: Any, reader: Reader) -> Topology:
+    """The topology with the sections ``[link.*]`` applied: those of groups first, then those of single nodes."""
+    tables = reader.table(section, ("link",), '[link.slow] with delay = "5ms"')
+    groups = list(dict.fromkeys(node.group for node in topology.nodes))
+    known = list(dict.fromkeys([*groups, *(node.name for node in topology.nodes)]))
+    found: dict[str, Link] = {}
+    for label in sorted(tables, key=lambda name: name not in groups):
+        path = ("link", label)
+        table = reader.table(tables[label], path, '[link.slow] with delay = "5ms"')
+        plain = reader.fields(_FIELDS, table, path)
+        members = [node.name for node in topology.nodes if label in (node.group, node.name)]
+        if not members:
+            message = f"a link has the name of the node or group whose it is; {did_you_mean(label, known)}"
+            reader.wrong(path, tables[label], message)
+        for name in members:
+            if not _has_tcp(topology, name):
+                reader.wrong(path, tables[label], f"{name} has no tcp endpoint: only tcp passes a link")
+            found[name] = Link(node=name, **plain)
+    return dataclasses.replace(topology, links=tuple(found.values()))
+
+
+def complete(topology: Topology, faults: Sequence[FaultSpec]) -> Topology:
+    """A plain link for each node that a fault of a link hits and that has none of its own."""
+    names = dict.fromkeys(fault.options["link"] for fault in faults if "link" in fault.options)
+    plain = [Link(node=name) for name in names if topology.link(name) is None]
+    return dataclasses.replace(topology, links=(*topology.links, *plain))
+
+
+def check_fault(plain: Mapping[str, Any], topology: Topology, path: Sequence[str], reader: Reader) -> None:
+    """Note a fault of the link of a node that is not there, or has nothing that passes a link."""
+    name = plain.get("link")
+    if name is None:
+        return
+    names = [node.name for node in topology.nodes]
+    if name not in names:
+        reader.wrong((*path, "link"), name, f"there is no such node; {did_you_mean(name, names)}")
+    elif not _has_tcp(topology, name):
+        reader.wrong((*path, "link"), name, f"{name} has no tcp endpoint: only tcp passes a link")
+
+
+def _has_tcp(topology: Topology, node: str) -> bool:
+    ends = (end for end in topology.endpoints if end.transport == "tcp")
+    return any(node == end.binder or node in end.connecters for end in ends)

@@ -1,0 +1,75 @@
+"""When two nodes were connected, as an observer of both ends sees it: stays, and what ended each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.run import Run
+from harness.topology import Endpoint
+from harness.trace import EVENTS, NONE, Kind, Trace
+
+Array = npt.NDArray[Any]
+
+_UP = EVENTS.index("handshake_succeeded")
+_DOWN = EVENTS.index("disconnected")
+_FAULT = EVENTS.index("fault_on")
+_NEAR_NS = 100_000_000
+"""Two ends learn of the same break within so much, where both do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One connection's life.
+
+    Attributes:
+        up_ns: its handshake was done.
+        down_ns: the sender learnt of its end; None when it lived as long as the run.
+        receiver_died: it ended because the receiver's process was killed.
+    """
+
+    up_ns: int
+    down_ns: int | None
+    receiver_died: bool = False
+
+
+def stays(run: Run, trace: Trace, endpoint: Endpoint, sender: str, receiver: str) -> list[Stay]:
+    """All connections between the two, in order; empty when nobody has told of any.
+
+    The connecting end knows whom it is connected to; its events count. The binding end only knows that somebody has
+    gone: its word is taken for the time of an end, if it fits. A process that is killed tells nothing more.
+    """
+    ids = {node.name: position for position, node in enumerate(run.topology.nodes)}
+    binder = ids[endpoint.binder]
+    connecter = ids[receiver if sender == endpoint.binder else sender]
+    events = trace.records[trace.records["kind"] == Kind.EVENT]
+    events = events[(events["node"] == connecter) | (events["node"] == binder)]
+    events = events[np.argsort(events["time_ns"], kind="stable")]
+    at_binder = events["time_ns"][(events["node"] == binder) & (events["flag"] == _DOWN)]
+    found: list[Stay] = []
+    up_ns: int | None = None
+    for event in events[["flag", "node", "peer", "time_ns", "aux"]].tolist():
+        flag, node, peer, time_ns, value = event
+        own = node == connecter and peer in (binder, NONE)
+        killed = flag == _FAULT and value < len(run.faults) and run.faults[value].kind == "crash"
+        if flag == _UP and own and up_ns is None:
+            up_ns = time_ns
+        elif up_ns is not None and ((flag == _DOWN and own) or (killed and node in (connecter, binder))):
+            died = killed and node == ids[receiver]
+            found.append(Stay(up_ns, _end(time_ns, at_binder, sender == endpoint.binder), died))
+            up_ns = None
+    if up_ns is not None:
+        found.append(Stay(up_ns, None))
+    return found
+
+
+def _end(time_ns: int, at_binder: Array, sender_binds: bool) -> int:
+    """When the sender learnt of an end that the connecting side, or a fault, puts at ``time_ns``."""
+    if sender_binds and len(at_binder):
+        nearest = int(at_binder[np.argmin(np.abs(at_binder - time_ns))])
+        if abs(nearest - time_ns) <= _NEAR_NS:
+            return nearest
+    return time_ns

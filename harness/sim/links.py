@@ -1,0 +1,124 @@
+"""The links of a run on the twin's network, and the verbs that change them.
+
+A node that has a link has a host of its own; all others share one. What a link does to bytes is put on each pair of
+hosts; between two nodes that have one each, delays, jitters and losses add up and the narrower rate counts.
+"""
+
+from __future__ import annotations
+
+from harness.shaper import Shape
+from harness.topology import Topology
+from harness.twin import Link, Twin
+from harness.twin.network import MAIN_HOST
+from harness.world import Direction
+
+
+class Links:
+    """All links of a run.
+
+    Attributes:
+        hosts: node name to the name of its host.
+    """
+
+    def __init__(self, twin: Twin, topology: Topology) -> None:
+        self._plain = {link.node: link.shape for link in topology.links}
+        self._now = dict(self._plain)
+        cells = topology.cells()
+        self.hosts = {node.name: MAIN_HOST for node in topology.nodes}
+        for link in topology.links:
+            cell = cells[topology.node_id(link.node)]
+            for index, node in enumerate(topology.nodes):
+                if cells[index] == cell:
+                    self.hosts[node.name] = twin.host(link.node).name
+        names = list(dict.fromkeys(self.hosts.values()))
+        self._pairs: dict[str, list[tuple[str, Link]]] = {name: [] for name in self._plain}
+        for name in self._plain:
+            for other in names:
+                if other != self.hosts[name]:
+                    self._pairs[name].append((other, twin.link(self.hosts[name], other)))
+            self._reshape(name)
+        self._addresses = {name: twin.host(name).address for name in names}
+
+    def address(self, transport: str, name: str, port: int, binder: str) -> str:
+        """Of an endpoint, for whoever binds or connects."""
+        if transport != "tcp":
+            return f"{transport}://{name}"
+        return f"tcp://{self._addresses[self.hosts[binder]] if self._plain else '127.0.0.1'}:{port}"
+
+    def impair(self, link: str, shape: Shape) -> None:
+        """See :class:`harness.world.World`, as for all that follow."""
+        self._now[link] = shape
+        self._reshape(link)
+
+    def heal(self, link: str) -> None:
+        """As the experiment made it."""
+        self.impair(link, self._plain[link])
+
+    def blackhole(self, link: str, direction: Direction) -> None:
+        """Silence."""
+        for towards, pair in self._each(link, direction):
+            pair.blackhole(towards)
+
+    def unsilence(self, link: str) -> None:
+        """End of it."""
+        for _, pair in self._pairs[link]:
+            for end in pair.ends:
+                pair.way(end).silent = False
+
+    def link_down(self, link: str) -> None:
+        """No carrier."""
+        for _, pair in self._pairs[link]:
+            pair.down()
+
+    def link_up(self, link: str) -> None:
+        """Carrier."""
+        for _, pair in self._pairs[link]:
+            pair.up()
+
+    def reset(self, link: str) -> None:
+        """RST to both ends of all connections."""
+        for _, pair in self._pairs[link]:
+            pair.reset()
+
+    def refuse(self, link: str, refusing: bool) -> None:
+        """Refuse connections, or accept them again."""
+        for _, pair in self._pairs[link]:
+            pair.refuse(refusing=refusing)
+
+    def half_close(self, link: str, direction: Direction) -> None:
+        """An end of stream that nobody sent."""
+        for towards, pair in self._each(link, direction):
+            for end in (towards,) if towards else tuple(end.name for end in pair.ends):
+                pair.half_close(end)
+
+    def _each(self, link: str, direction: Direction) -> list[tuple[str | None, Link]]:
+        """Each pair with the host towards which the direction goes; None for both."""
+        own = self.hosts[link]
+        return [
+            (None if direction == "both" else other if direction == "up" else own, pair)
+            for other, pair in self._pairs[link]
+        ]
+
+    def _reshape(self, link: str) -> None:
+        for other, pair in self._pairs[link]:
+            shape = self._now[link]
+            if other in self._now:
+                shape = _in_turn(shape, self._now[other])
+            for end in pair.ends:
+                pair.way(end).reshape(shape)
+
+
+def _in_turn(first: Shape, second: Shape) -> Shape:
+    """What one link after the other does, as one shape."""
+    narrow = min((shape for shape in (first, second) if shape.rate_bytes_per_s), key=_rate, default=first)
+    return Shape(
+        delay_ns=first.delay_ns + second.delay_ns,
+        jitter_ns=first.jitter_ns + second.jitter_ns,
+        rate_bytes_per_s=narrow.rate_bytes_per_s,
+        loss=1 - (1 - first.loss) * (1 - second.loss),
+        queue_bytes=narrow.queue_bytes,
+    )
+
+
+def _rate(shape: Shape) -> int:
+    return shape.rate_bytes_per_s
