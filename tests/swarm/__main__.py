@@ -82,7 +82,8 @@ def _progress(report: crowd.Report, total: int) -> None:
     every = 50 if sys.stderr.isatty() else max(1, total // 5)
     if played % every == 0 or played == 2 * total:
         done = 30 * played // (2 * total)
-        line = f"[{'#' * done}{' ' * (30 - done)}] {report.twice}/{total} seeds, {len(report.broken)} broken"
+        broken = f"{len(report.broken)} broken {[*report.broken][:3] if report.broken else ''}".rstrip()
+        line = f"[{'#' * done}{' ' * (30 - done)}] {report.twice}/{total} seeds, {broken}"
         print(f"\r{line}  {report.took_s:5.1f} s", end="", file=sys.stderr, flush=True)
 
 

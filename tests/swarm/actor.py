@@ -91,6 +91,8 @@ class Actor:
         self.endless: tuple[str, Any] | None = None
         self.call = ""
         self.dead = False
+        self.holds_frames = False
+        """Whether it has received the first frames of a message, and not the last."""
         self.process: Process | None = None
         self.sending: bytes | None = None
         """The message whose send has not returned."""
@@ -124,7 +126,7 @@ class Actor:
         self.endless = None
         if self.sending is not None:
             self._books.uncertain[self.sending] = None
-        if self.call:
+        if self.call or self.holds_frames:
             self._books.in_hand += 1
         self.held.clear()
         self._contexts.pop(self.plan.context, None)
@@ -444,7 +446,9 @@ class Actor:
                         )
                     break
                 frames.append(frame)
+                self.holds_frames = True
                 self._twin.sleep_ns(step.value)
+            self.holds_frames = False
             if not self._received(held, frames, in_turn, error):
                 return
 
