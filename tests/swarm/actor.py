@@ -91,6 +91,7 @@ class Actor:
         self.endless: tuple[str, Any] | None = None
         self.call = ""
         self.dead = False
+        self.drained = False
         self.holds_frames = False
         """Whether it has received the first frames of a message, and not the last."""
         self.process: Process | None = None
@@ -574,7 +575,7 @@ class Actor:
                         pass
                 quiet = 0 if self._read_so_far() != before else quiet + 1
                 self._twin.sleep_ns(pause_ns if quiet else 2 * MS)
-        self.done = True
+        self.done = self.drained = True
 
     def _read_so_far(self) -> int:
         return sum(pipe.read_count for held in self.held.values() for pipe in held.core.pipes)

@@ -182,7 +182,7 @@ def _proxy_waits(books: Books, actor: Actor) -> None:
 def drained(books: Books, actors: list[Actor]) -> None:
     """All was received that could be: nothing is left on a way that is open."""
     for actor in actors:
-        for held in actor.held.values() if actor.done else ():
+        for held in actor.held.values() if actor.drained else ():
             core: SocketBase = held.core
             if core.closed or core.context.terminating or core.type_name not in _DRAINED or core in books.changed:
                 continue
