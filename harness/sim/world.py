@@ -290,8 +290,7 @@ class _Execution:
     def end(self) -> None:
         """End all programs; what they do then is not part of the run."""
         with suppress(WallLimit), _wall_limit(_END_NS):
-            for process in self.processes.values():
-                process.end()
+            self.twin.end()
 
 
 def execute(run: Run) -> Trace:

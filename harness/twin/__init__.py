@@ -32,6 +32,7 @@ from harness.twin.census import census_of
 from harness.twin.context import Context
 from harness.twin.costs import Costs
 from harness.twin.descriptors import Descriptors
+from harness.twin.face import forget_world
 from harness.twin.front_end import front_end
 from harness.twin.kernel import InterruptedSimulation, Kernel, NotInSimulationError, Process, SimulatedExit
 from harness.twin.keys import KeySequence
@@ -199,6 +200,14 @@ class Twin:
 
     def _made_by(self, threads: list[Process]) -> list[Context]:
         return [context for context in self._contexts if context.maker in threads]
+
+    def end(self) -> None:
+        """Nothing will happen here any more: programs end, and what they left open keeps nothing in memory."""
+        for process in self.kernel.processes:
+            process.end()
+        contexts, self._contexts = self._contexts, []
+        bury([], contexts, EXIT)
+        forget_world(self.kernel)
 
     def census(self) -> Iterator[tuple[Msg, SocketBase | None]]:
         """Messages under way (their last frame), each with the socket it is under way to."""

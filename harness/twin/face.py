@@ -77,6 +77,12 @@ def forget_handle(handle: int) -> None:
     _handles.pop(handle, None)
 
 
+def forget_world(kernel: Any) -> None:
+    """Nobody will ask for any context or socket of this simulated world again."""
+    for handle in [handle for handle, core in _handles.items() if core.kernel is kernel]:
+        del _handles[handle]
+
+
 def c_int(value: Any) -> int:
     """A Python integer as a C ``int``. Raises TypeError, OverflowError."""
     if not isinstance(value, int):
