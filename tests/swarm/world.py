@@ -68,8 +68,7 @@ def play(plan: Plan, limit_s: float = 30.0) -> Outcome:
         digest = "endless"
     finally:
         with _alarm(limit_s, quiet=True):
-            for process in twin.kernel.processes:
-                process.end()
+            twin.end()
         for actor in actors:
             _forget(actor)
         if collecting:
