@@ -350,6 +350,14 @@ class Actor:
         """What a send that ended so means; whether it went well."""
         self.sending = None
         kind = held.plan.kind
+        if kind == "REQ" and not (held.core._message_begins or held.core._receiving_reply):
+            # Its pipe ended between two frames of a request: it says that all is well when it blocks, keeps its turn,
+            # and sends its next request without the empty frame in front (req.cpp: xsend; lb.cpp: sendpipe).
+            self._books.seen["half requests"] += 1
+            if not error:
+                self._books.take(name_of(payload[-1]), 1)
+            self._close(held, 0)
+            return False
         allowed: tuple[int, ...] = (errno.EAGAIN,)
         if kind == "REP" or (kind in _PUBLISHERS and not held.plan.option("xpub_nodrop", 0)):
             allowed = ()
