@@ -137,7 +137,7 @@ BROKEN = [
         "[node.slow]",
         '[link.slow]\nrate = "0bit/s"\n[node.slow]',
         "link.slow.rate",
-        "more than 0",
+        "less than a byte a second",
     ),
     of_pattern(
         "more than all is lost", "[node.slow]", "[link.slow]\nloss = 2\n[node.slow]", "link.slow.loss = 2", "0 to 1"
