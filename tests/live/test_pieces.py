@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import mmap
 import os
@@ -23,7 +24,7 @@ from harness.live.node import LiveNode
 from harness.live.places import Places
 from harness.live.processes import cells
 from harness.node import Node
-from harness.topology import Endpoint, Topology
+from harness.topology import Endpoint, Link, Topology
 from harness.trace import NONE, RECORD_BYTES, RECORD_DTYPE, Kind, Recorder, TraceFullError, count_records, read_records
 
 from .runs import MS, node, pushing
@@ -228,15 +229,27 @@ def test_inproc_endpoints_decide_who_shares_a_process() -> None:
 def test_addresses_are_reserved_for_this_run() -> None:
     topology = pushing(count=0)
     with Guard() as guard, Places(topology, "a", guard) as one, Places(topology, "b", guard) as two:
-        assert one.addresses["work"] != two.addresses["work"]
-        port = int(one.addresses["work"].rpartition(":")[2])
+        address = one.addresses("push")["work"]
+        assert one.addresses("pull")["work"] == address != two.addresses("pull")["work"]
+        assert one.ways == {}
+        port = int(address.rpartition(":")[2])
         with socket.socket() as other, pytest.raises(OSError, match="in use"):
             other.bind(("127.0.0.1", port))
         with zmq.Context() as context, context.socket(zmq.PULL) as pull, context.socket(zmq.PUSH) as push:
-            push.connect(one.addresses["work"])
-            pull.bind(one.addresses["work"])
+            push.connect(address)
+            pull.bind(address)
             push.send(b"x")
             assert pull.recv() == b"x"
+
+
+def test_who_has_a_link_reaches_others_through_the_relay() -> None:
+    topology = dataclasses.replace(pushing(count=0), links=(Link(node="push", delay_ns=1),))
+    with Guard() as guard, Places(topology, "a", guard) as places:
+        detour, address = places.addresses("push")["work"], places.addresses("pull")["work"]
+        assert detour != address
+        ((way, ports),) = places.ways.items()
+        assert (way.node, way.near, way.far) == ("push", "push", None)
+        assert ports == tuple(int(each.rpartition(":")[2]) for each in (detour, address))
 
 
 def test_lateness_leaves_answers_out() -> None:
