@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 DEFAULT_SEED = 20260101
 LIVE = Path(__file__).parent / "live"
+BOTH = (Path(__file__).parent / "both", Path(__file__).parent / "conformance")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,6 +25,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(LIVE) and item.get_closest_marker("live") is None:
             item.add_marker("live")
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """One more try for a body that was played on real sockets of a busy machine; a warning says which had it.
+
+    These bodies wait for fixed times, and libzmq has races of its own; what is wrong fails twice.
+    """
+    in_both = any(item.path.is_relative_to(folder) for folder in BOTH)
+    if not in_both or item.get_closest_marker("live") is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    if any(report.failed for report in reports):
+        item.warn(pytest.PytestWarning(f"tried again: {item.nodeid}"))
+        item._initrequest()  # type: ignore[attr-defined]
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 @pytest.fixture(scope="session")
