@@ -102,6 +102,28 @@ def configure(socket: Any, options: Mapping[str, int | str | bytes]) -> None:
         setattr(socket, name, value.encode() if isinstance(value, str) else value)
 
 
+def keeping(context_class: Any, watch: Callable[[Any], None] | None = None) -> Any:
+    """A kind of that context whose sockets stay open when a program leaves them so, as long as the class lives.
+
+    Else pyzmq would close them when the program returns; and what an ipc socket has handed to the kernel, and
+    its peer has not read yet, is lost when it closes, whatever its LINGER says. ``watch`` is told of each new socket.
+    """
+    kept: list[Any] = []
+
+    class Keeping(context_class):  # type: ignore[misc]
+        """Of one node, or of those that share a process."""
+
+        def socket(self, *arguments: Any, **named: Any) -> Any:
+            """As of the context class."""
+            made = super().socket(*arguments, **named)
+            kept[:] = [*(socket for socket in kept if not socket.closed), made]
+            if watch is not None:
+                watch(made)
+            return made
+
+    return Keeping
+
+
 class Outlet:
     """What a node needs to know of one flow to send in it."""
 

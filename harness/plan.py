@@ -36,14 +36,18 @@ def plan(
     if problems:
         raise ConfigError(experiment.path, problems)
     first = experiment.seed if seed is None else seed
-    chosen = experiment.variants.values() if variant is None else (experiment.variants[variant],)
     counts = {"sim": experiment.seeds, "live": experiment.replications}
     return tuple(
         _run(experiment, item, world, first + replication, replication)
-        for item in chosen
+        for item in _chosen(experiment, variant)
         for world in worlds
         for replication in range(counts[world] if replications is None else replications)
     )
+
+
+def _chosen(experiment: Experiment, variant: str | None) -> tuple[Variant, ...]:
+    """The variant of that name, or all. Raises KeyError."""
+    return tuple(experiment.variants.values()) if variant is None else (experiment.variants[variant],)
 
 
 def _run(experiment: Experiment, variant: Variant, world: str, seed: int, replication: int) -> Run:
@@ -82,8 +86,7 @@ def _problems(
     if variant is not None and variant not in experiment.variants:
         found.append(Problem("variant", variant, f"is no variant; {did_you_mean(variant, experiment.variants)}"))
     if "live" in worlds and not found:
-        chosen = experiment.variants.values() if variant is None else (experiment.variants[variant],)
-        found += [problem for item in chosen for problem in _not_live(item)]
+        found += [problem for item in _chosen(experiment, variant) for problem in _not_live(item)]
     return found
 
 

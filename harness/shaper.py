@@ -10,8 +10,8 @@ Times are ns, sizes are bytes as the link counts them (headers are the caller's 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 LOST: Final = -1
 """Instead of an arrival time: it will not arrive."""
@@ -40,6 +40,11 @@ class Shape:
     rate_bytes_per_s: int = 0
     loss: float = 0.0
     queue_bytes: int = 262_144
+
+    @classmethod
+    def of(cls, source: Any) -> Shape:
+        """The shape whose values are the attributes of ``source`` with the same names."""
+        return cls(**{field.name: getattr(source, field.name) for field in fields(cls)})
 
     def __post_init__(self) -> None:
         for name in ("delay_ns", "jitter_ns", "rate_bytes_per_s", "queue_bytes"):

@@ -103,13 +103,7 @@ class Link:
     @property
     def shape(self) -> Shape:
         """As the shaper takes it, for either direction."""
-        return Shape(
-            delay_ns=self.delay_ns,
-            jitter_ns=self.jitter_ns,
-            rate_bytes_per_s=self.rate_bytes_per_s,
-            loss=self.loss,
-            queue_bytes=self.queue_bytes,
-        )
+        return Shape.of(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +160,11 @@ class Topology:
             joined = [cell[member] for member in members]
             cell = [lowest if each in joined else each for each in cell]
         return tuple(cell)
+
+    def together(self) -> tuple[tuple[int, ...], ...]:
+        """The nodes of each process, by position; see :meth:`cells`."""
+        homes = self.cells()
+        return tuple(tuple(node for node, home in enumerate(homes) if home == first) for first in dict.fromkeys(homes))
 
 
 def members(groups: Mapping[str, int]) -> tuple[tuple[str, str], ...]:

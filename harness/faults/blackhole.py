@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.world import Direction, World
+from harness.world import Direction, World, during
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,6 @@ class Options:
 
 def schedule(world: World, options: Options) -> None:
     """Silence the link, and let it speak again when the time is over."""
-    world.at(options.at_ns, lambda: world.blackhole(options.link, options.direction))
-    if options.lasts_ns is not None:
-        world.at(options.at_ns + options.lasts_ns, lambda: world.unsilence(options.link))
+    during(
+        world, options, lambda: world.blackhole(options.link, options.direction), lambda: world.unsilence(options.link)
+    )

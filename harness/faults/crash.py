@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.world import World
+from harness.world import World, during
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,4 @@ class Options:
 
 def schedule(world: World, options: Options) -> None:
     """Kill the process at ``at_ns``, and start it again when the time is over."""
-    world.at(options.at_ns, lambda: world.kill(options.node))
-    if options.lasts_ns is not None:
-        world.at(options.at_ns + options.lasts_ns, lambda: world.start(options.node))
+    during(world, options, lambda: world.kill(options.node), lambda: world.start(options.node))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from harness.shaper import Shape
 from harness.units import Within
-from harness.world import World
+from harness.world import World, during
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +33,4 @@ class Options:
 
 def schedule(world: World, options: Options) -> None:
     """Impair the link at ``at_ns``, and heal it when the time is over."""
-    shape = Shape(
-        delay_ns=options.delay_ns,
-        jitter_ns=options.jitter_ns,
-        rate_bytes_per_s=options.rate_bytes_per_s,
-        loss=options.loss,
-        queue_bytes=options.queue_bytes,
-    )
-    world.at(options.at_ns, lambda: world.impair(options.link, shape))
-    if options.lasts_ns is not None:
-        world.at(options.at_ns + options.lasts_ns, lambda: world.heal(options.link))
+    during(world, options, lambda: world.impair(options.link, Shape.of(options)), lambda: world.heal(options.link))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.world import World
+from harness.world import World, during
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,4 @@ class Options:
 
 def schedule(world: World, options: Options) -> None:
     """Take the carrier away, and give it back when the time is over."""
-    world.at(options.at_ns, lambda: world.link_down(options.link))
-    if options.lasts_ns is not None:
-        world.at(options.at_ns + options.lasts_ns, lambda: world.link_up(options.link))
+    during(world, options, lambda: world.link_down(options.link), lambda: world.link_up(options.link))

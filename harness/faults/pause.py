@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.world import World
+from harness.world import World, during
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,4 @@ class Options:
 
 def schedule(world: World, options: Options) -> None:
     """Stop the process at ``at_ns``, and let it go on when the time is over."""
-    world.at(options.at_ns, lambda: world.pause(options.node))
-    if options.lasts_ns is not None:
-        world.at(options.at_ns + options.lasts_ns, lambda: world.resume(options.node))
+    during(world, options, lambda: world.pause(options.node), lambda: world.resume(options.node))

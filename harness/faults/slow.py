@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from harness.units import Within
-from harness.world import World
+from harness.world import World, during
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,4 @@ def schedule(world: World, options: Options) -> None:
 
     Work that is under way at either moment keeps the factor that it began with.
     """
-    world.at(options.at_ns, lambda: world.slow(options.node, options.factor))
-    if options.lasts_ns is not None:
-        world.at(options.at_ns + options.lasts_ns, lambda: world.slow(options.node, 1.0))
+    during(world, options, lambda: world.slow(options.node, options.factor), lambda: world.slow(options.node, 1.0))

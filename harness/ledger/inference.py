@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.ledger.stays import Stay, stays
+from harness.ledger.stays import Stay, crashes, stays
 from harness.run import Run
 from harness.topology import Endpoint, Flow, Topology
 from harness.trace import CAUSES, EVENTS, NONE, Kind, Trace
@@ -47,7 +47,6 @@ _UNREAD = CAUSES.index("crash_unread")
 _HWM_SENDER = CAUSES.index("hwm_sender")
 _DOWN = (EVENTS.index("disconnected"), EVENTS.index("detached"))
 _UP = EVENTS.index("handshake_succeeded")
-_FAULT = EVENTS.index("fault_on")
 _FINISHED = EVENTS.index("finished")
 
 
@@ -65,7 +64,7 @@ class Links:
         events = trace.records[trace.records["kind"] == Kind.EVENT]
         down = np.isin(events["flag"], _DOWN) & (events["time_ns"] < run.duration_ns)
         self._broke: dict[tuple[int, int], int] = {}
-        for node, time_ns in _crashes(run, events):
+        for node, time_ns in crashes(run, events):
             for other in range(len(self._nodes)):
                 self._broke.setdefault((node, other), time_ns)
         for node, peer, time_ns in events[["node", "peer", "time_ns"]][down].tolist():
@@ -96,13 +95,6 @@ class Links:
         first, second = self._nodes[one], self._nodes[other]
         connecter = second if one == endpoint.binder else first
         return [pairs[pair] for pair in ((first, second), (second, first), (connecter, NONE)) if pair in pairs]
-
-
-def _crashes(run: Run, events: Array) -> Iterator[tuple[int, int]]:
-    """Node and time of each process that a fault has killed."""
-    for node, fault, time_ns in events[["node", "aux", "time_ns"]][events["flag"] == _FAULT].tolist():
-        if fault < len(run.faults) and run.faults[fault].kind == "crash":
-            yield node, time_ns
 
 
 def _last_sent(records: Array) -> dict[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,13 @@ class Stay:
     receiver_died: bool = False
 
 
+def crashes(run: Run, events: Array) -> Iterator[tuple[int, int]]:
+    """Node and time of each process that a fault has killed; ``events``: records of that kind."""
+    for node, fault, time_ns in events[["node", "aux", "time_ns"]][events["flag"] == _FAULT].tolist():
+        if fault < len(run.faults) and run.faults[fault].kind == "crash":
+            yield node, time_ns
+
+
 def stays(run: Run, trace: Trace, endpoint: Endpoint, sender: str, receiver: str) -> list[Stay]:
     """All connections between the two, in order; empty when nobody has told of any.
 
@@ -46,18 +54,18 @@ def stays(run: Run, trace: Trace, endpoint: Endpoint, sender: str, receiver: str
     binder = ids[endpoint.binder]
     connecter = ids[receiver if sender == endpoint.binder else sender]
     events = trace.records[trace.records["kind"] == Kind.EVENT]
-    events = events[(events["node"] == connecter) | (events["node"] == binder)]
+    events = events[np.isin(events["node"], (connecter, binder)) & np.isin(events["flag"], (_UP, _DOWN, _FAULT))]
     events = events[np.argsort(events["time_ns"], kind="stable")]
     at_binder = events["time_ns"][(events["node"] == binder) & (events["flag"] == _DOWN)]
+    killings = dict.fromkeys(crashes(run, events))
     found: list[Stay] = []
     up_ns: int | None = None
-    for event in events[["flag", "node", "peer", "time_ns", "aux"]].tolist():
-        flag, node, peer, time_ns, value = event
+    for flag, node, peer, time_ns in events[["flag", "node", "peer", "time_ns"]].tolist():
         own = node == connecter and peer in (binder, NONE)
-        killed = flag == _FAULT and value < len(run.faults) and run.faults[value].kind == "crash"
+        killed = flag == _FAULT and (node, time_ns) in killings
         if flag == _UP and own and up_ns is None:
             up_ns = time_ns
-        elif up_ns is not None and ((flag == _DOWN and own) or (killed and node in (connecter, binder))):
+        elif up_ns is not None and ((flag == _DOWN and own) or killed):
             died = killed and node == ids[receiver]
             found.append(Stay(up_ns, _end(time_ns, at_binder, sender == endpoint.binder), died))
             up_ns = None

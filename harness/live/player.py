@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import zmq
 
@@ -20,42 +20,13 @@ from harness.live.clock import set_timer_slack, wait_until
 from harness.live.control import Control, State
 from harness.live.monitor import Monitors
 from harness.live.node import LiveNode
+from harness.node import keeping
 from harness.run import Run, from_plain, load_program, program_options
 from harness.trace import NONE, Recorder, TraceFullError
 
 _GATE_POLL_S = 0.002
 _GOODBYE_S = 0.3
 _TRACEBACK_LINES = 12
-
-
-class _KeepingContext(zmq.Context[Any]):
-    """Keeps sockets open that a program has left without closing them, until the run is over, and has them watched.
-
-    Else pyzmq would close them when the program returns; and what an ipc socket has handed to the kernel, and
-    its peer has not read yet, is lost when it closes, whatever its LINGER says.
-    """
-
-    _kept: ClassVar[list[Any]] = []
-    _monitors: ClassVar[Monitors | None] = None
-    _whose: ClassVar[threading.local] = threading.local()
-
-    @classmethod
-    def watch(cls, monitors: Monitors) -> None:
-        """Let these monitors watch all sockets from now on."""
-        cls._monitors = monitors
-
-    @classmethod
-    def belong_to(cls, node: int) -> None:
-        """Sockets that this thread makes are that node's."""
-        cls._whose.node = node
-
-    def socket(self, *arguments: Any, **named: Any) -> Any:
-        """As of :class:`zmq.Context`."""
-        made = super().socket(*arguments, **named)
-        self._kept[:] = [*(kept for kept in self._kept if not kept.closed), made]
-        if self._monitors is not None:
-            self._monitors.watch(made, getattr(self._whose, "node", NONE))
-        return made
 
 
 class Cell:
@@ -79,11 +50,16 @@ class Cell:
             for addresses in order["addresses"].values()
             for end in topology.endpoints
         }
-        _KeepingContext.watch(Monitors(Recorder(mmap.mmap(order["events"], 0)), binders))
-        self._context = _KeepingContext()
+        self._monitors = Monitors(Recorder(mmap.mmap(order["events"], 0)), binders)
+        self._whose = threading.local()
+        self._context = keeping(zmq.Context, self._watch)()
         self._alone = len(order["records"]) == 1
         self._ending = False
         self._threads: list[threading.Thread] = []
+
+    def _watch(self, socket: Any) -> None:
+        """A new socket; whose, the thread tells that made it."""
+        self._monitors.watch(socket, getattr(self._whose, "node", NONE))
 
     def play(self) -> NoReturn:
         """Run all programs, then wait to be ended: sockets may still hold messages to send."""
@@ -143,7 +119,7 @@ class Cell:
 
     def _perform(self, node: LiveNode, node_id: int, start_ns: int | None, program: Callable[[], None]) -> None:
         set_timer_slack()
-        _KeepingContext.belong_to(node_id)
+        self._whose.node = node_id
         control = self._control
         control.set_state(node_id, State.AT_GATE)
         while not (control.go if start_ns is None else control.line_ns):

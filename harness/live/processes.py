@@ -15,28 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.guard import Guard
-from harness.topology import Topology
 
 _TERM_S = 1.0
 _POLL_S = 0.005
 _STOP_S = 0.1
 _STOP_POLL_S = 0.0005
 _SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-def cells(topology: Topology) -> tuple[tuple[int, ...], ...]:
-    """Positions of nodes that must share a process, because an inproc endpoint joins them; each node once."""
-    home = list(range(len(topology.nodes)))
-    for endpoint in topology.endpoints:
-        if endpoint.transport == "inproc":
-            members = [topology.node_id(name) for name in (endpoint.binder, *endpoint.connecters)]
-            joined = {home[member] for member in members}
-            home = [min(joined) if place in joined else place for place in home]
-    return tuple(
-        tuple(node for node, place in enumerate(home) if place == first)
-        for first in range(len(home))
-        if home[first] == first
-    )
 
 
 @dataclass(slots=True)

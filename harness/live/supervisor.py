@@ -19,7 +19,7 @@ from harness.live.clock import wait_until
 from harness.live.control import Control, State, shared_file
 from harness.live.links import Links, RelayError, Way
 from harness.live.places import Places
-from harness.live.processes import Processes, cells
+from harness.live.processes import Processes
 from harness.live.timeline import Timeline
 from harness.live.usage import Usage
 from harness.run import SETTLE_NS, Run
@@ -125,7 +125,7 @@ class Supervisor:
         size = RECORDS_LIMIT * RECORD_BYTES
         records = [stack.enter_context(_descriptor(node.name, size)) for node in self._nodes]
         self._maps.extend(mmap.mmap(fd, size) for fd in records)
-        for nodes in cells(self._run.topology):
+        for nodes in self._run.topology.together():
             own = {node: records[node] for node in nodes}
             events = stack.enter_context(_descriptor("events", EVENTS_LIMIT * RECORD_BYTES))
             self._event_maps.append(mmap.mmap(events, EVENTS_LIMIT * RECORD_BYTES))

@@ -10,12 +10,11 @@ from harness.live.control import Control, State
 from harness.live.links import Links
 from harness.live.processes import Processes
 from harness.run import Run
-from harness.shaper import Shape
 from harness.trace import EVENTS, NONE, Kind, Recorder
-from harness.world import Cut, Direction
+from harness.world import NotedLinks
 
 
-class Timeline:
+class Timeline(NotedLinks):
     """The verbs of :class:`harness.world.World`; the supervisor asks it what is due.
 
     Args:
@@ -40,7 +39,7 @@ class Timeline:
         self._topology = run.topology
         self._control = control
         self._processes = processes
-        self._links = links
+        self.links = links
         self._recorder = recorder
         self._clock = clock
         self._actions: list[tuple[int, int, int, Callable[[], None]]] = []
@@ -82,65 +81,16 @@ class Timeline:
             self._control.set_state(each, State.NEW)
         self._processes.restart(nodes)
 
-    def impair(self, link: str, shape: Shape) -> None:
-        """A moment after the record of it, as with all faults of a link. Raises RelayError."""
-        self._note_link("fault_on", link)
-        self._links.impair(link, shape)
-
-    def heal(self, link: str) -> None:
-        """As the experiment made it."""
-        self._note_link("fault_off", link)
-        self._links.heal(link)
-
-    def blackhole(self, link: str, direction: Direction) -> None:
-        """The relay stands still."""
-        self._note_link("fault_on", link)
-        self._links.blackhole(link, direction)
-
-    def unsilence(self, link: str) -> None:
-        """It goes on."""
-        self._note_link("fault_off", link)
-        self._links.unsilence(link)
-
-    def link_down(self, link: str) -> None:
-        """The relay stands still and accepts nobody."""
-        self._note_link("fault_on", link)
-        self._links.link_down(link)
-
-    def link_up(self, link: str) -> None:
-        """It goes on."""
-        self._note_link("fault_off", link)
-        self._links.link_up(link)
-
-    def reset(self, link: str, cut: Cut) -> None:
-        """The relay breaks its connections."""
-        self._note_link("fault_on", link)
-        self._links.reset(link, cut)
-
-    def refuse(self, link: str) -> None:
-        """The relay accepts nobody."""
-        self._note_link("fault_on", link)
-        self._links.refuse(link)
-
-    def accept(self, link: str) -> None:
-        """It does again."""
-        self._note_link("fault_off", link)
-        self._links.accept(link)
-
-    def half_close(self, link: str, direction: Direction) -> None:
-        """The relay ends a stream."""
-        self._note_link("fault_on", link)
-        self._links.half_close(link, direction)
-
-    def _note_link(self, event: str, link: str) -> None:
-        self._note(event, self._topology.node_id(link))
-
     def _hit(self, event: str, node: str) -> tuple[int, ...]:
         """All whom a fault of that node's process hits; each gets a record of the moment before."""
         nodes = self._processes.cell_of(self._topology.node_id(node))
         for each in nodes:
             self._note(event, each)
         return nodes
+
+    def note(self, event: str, node: str) -> None:
+        """In the supervisor's own records, a moment before it takes effect."""
+        self._note(event, self._topology.node_id(node))
 
     def _note(self, event: str, node: int) -> None:
         flag = EVENTS.index(event)

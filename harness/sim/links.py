@@ -10,7 +10,7 @@ from harness.shaper import Shape
 from harness.topology import Topology
 from harness.twin import Link, Twin
 from harness.twin.network import MAIN_HOST
-from harness.world import Direction
+from harness.world import Cut, Direction
 
 
 class Links:
@@ -75,15 +75,20 @@ class Links:
         for _, pair in self._pairs[link]:
             pair.up()
 
-    def reset(self, link: str) -> None:
-        """RST to both ends of all connections."""
+    def reset(self, link: str, cut: Cut) -> None:  # noqa: ARG002
+        """RST to both ends of all connections. Where in a message (``cut``) the twin's kernels do not tell apart."""
         for _, pair in self._pairs[link]:
             pair.reset()
 
-    def refuse(self, link: str, refusing: bool) -> None:
-        """Refuse connections, or accept them again."""
+    def refuse(self, link: str) -> None:
+        """No new connections."""
         for _, pair in self._pairs[link]:
-            pair.refuse(refusing=refusing)
+            pair.refuse()
+
+    def accept(self, link: str) -> None:
+        """New connections again."""
+        for _, pair in self._pairs[link]:
+            pair.refuse(refusing=False)
 
     def half_close(self, link: str, direction: Direction) -> None:
         """An end of stream that nobody sent."""

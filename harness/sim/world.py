@@ -11,14 +11,14 @@ from functools import partial
 from typing import Any
 
 from harness import __version__, faults
+from harness.node import keeping
 from harness.run import SETTLE_NS, Run, load_program, program_options
-from harness.shaper import Shape
 from harness.sim.links import Links
 from harness.sim.node import SimNode
 from harness.sim.watcher import Watcher
 from harness.trace import EVENTS, NONE, Kind, Recorder, Trace, TraceFullError
 from harness.twin import InterruptedSimulation, Process, Twin
-from harness.world import Cut, Direction
+from harness.world import NotedLinks
 
 _FIRST_PORT = 5550
 _SLICE_NS = 100_000_000
@@ -37,13 +37,13 @@ class RecordLimit(InterruptedSimulation):
     """The trace is full; no error of the program that happened to write next."""
 
 
-class SimWorld:
+class SimWorld(NotedLinks):
     """The verbs of :class:`harness.world.World` on the twin."""
 
     def __init__(self, execution: _Execution) -> None:
         self._execution = execution
         self._twin = execution.twin
-        self._links = execution.links
+        self.links = execution.links
         self._recorder = execution.recorder
         self._topology = execution.run.topology
         self._fault = 0
@@ -67,84 +67,34 @@ class SimWorld:
     def slow(self, node: str, factor: float) -> None:
         """Work at that node takes ``factor`` times as long from now on."""
         self._execution.nodes[node].factor = factor
-        self._note("fault_on" if factor != 1.0 else "fault_off", node)
+        self.note("fault_on" if factor != 1.0 else "fault_off", node)
 
     def pause(self, node: str) -> None:
         """SIGSTOP to the process of that node."""
         for name in self._execution.cell(node):
-            self._note("fault_on", name)
+            self.note("fault_on", name)
             self._twin.pause(self._execution.processes[name])
 
     def resume(self, node: str) -> None:
         """SIGCONT."""
         for name in self._execution.cell(node):
-            self._note("fault_off", name)
+            self.note("fault_off", name)
             self._twin.resume(self._execution.processes[name])
 
     def kill(self, node: str) -> None:
         """SIGKILL to the process of that node; its other nodes, which inproc endpoints join to it, die with it."""
         for name in self._execution.cell(node):
-            self._note("fault_on", name)
+            self.note("fault_on", name)
             self._twin.kill(self._execution.processes[name])
 
     def start(self, node: str) -> None:
         """A new process for the node, and for those that share it; it is there when its interpreter is."""
         for name in self._execution.cell(node):
-            self._note("fault_off", name)
+            self.note("fault_off", name)
             self._execution.restart(name)
 
-    def impair(self, link: str, shape: Shape) -> None:
-        """The link is such from now on."""
-        self._note("fault_on", link)
-        self._links.impair(link, shape)
-
-    def heal(self, link: str) -> None:
-        """As the experiment made it."""
-        self._note("fault_off", link)
-        self._links.heal(link)
-
-    def blackhole(self, link: str, direction: Direction) -> None:
-        """Silence."""
-        self._note("fault_on", link)
-        self._links.blackhole(link, direction)
-
-    def unsilence(self, link: str) -> None:
-        """End of it."""
-        self._note("fault_off", link)
-        self._links.unsilence(link)
-
-    def link_down(self, link: str) -> None:
-        """No carrier."""
-        self._note("fault_on", link)
-        self._links.link_down(link)
-
-    def link_up(self, link: str) -> None:
-        """Carrier."""
-        self._note("fault_off", link)
-        self._links.link_up(link)
-
-    def reset(self, link: str, cut: Cut) -> None:
-        """Connections break. Where in a message that is (``cut``) is beneath what the twin's kernels tell apart."""
-        del cut
-        self._note("fault_on", link)
-        self._links.reset(link)
-
-    def refuse(self, link: str) -> None:
-        """No new connections."""
-        self._note("fault_on", link)
-        self._links.refuse(link, refusing=True)
-
-    def accept(self, link: str) -> None:
-        """New connections again."""
-        self._note("fault_off", link)
-        self._links.refuse(link, refusing=False)
-
-    def half_close(self, link: str, direction: Direction) -> None:
-        """An end of stream that nobody sent."""
-        self._note("fault_on", link)
-        self._links.half_close(link, direction)
-
-    def _note(self, event: str, node: str) -> None:
+    def note(self, event: str, node: str) -> None:
+        """In the trace, at the present virtual time."""
         now = self._twin.now_ns - SETTLE_NS
         node_id = self._topology.node_id(node)
         self._recorder.append(Kind.EVENT, EVENTS.index(event), NONE, node_id, NONE, -1, now, 0, 0, self._fault)
@@ -223,7 +173,7 @@ class _Execution:
         cell = self._cells[index]
         if cell not in self._contexts:
             # Nodes that meet over inproc are threads of one process, with one context.
-            self._contexts[cell] = _keeping_context(node.zmq)
+            self._contexts[cell] = keeping(node.zmq.Context)()
         node.attach(self._contexts[cell])
         self._event("started", index)
         try:
@@ -321,22 +271,6 @@ def execute(run: Run) -> Trace:
     if collecting:
         gc.enable()
     return trace
-
-
-def _keeping_context(zmq: Any) -> Any:
-    """A context that keeps sockets which a program leaves open when it returns, until the run is over, as live."""
-    kept: list[Any] = []
-
-    class Keeping(zmq.Context):  # type: ignore[misc]
-        """Of one node, or of those that share a process."""
-
-        def socket(self, *arguments: Any, **named: Any) -> Any:
-            """As of ``zmq.Context``."""
-            made = super().socket(*arguments, **named)
-            kept[:] = [*(socket for socket in kept if not socket.closed), made]
-            return made
-
-    return Keeping()
 
 
 @contextmanager

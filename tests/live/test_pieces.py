@@ -22,7 +22,6 @@ from harness.live.control import Control, State, shared_file
 from harness.live.environment import lateness
 from harness.live.node import LiveNode
 from harness.live.places import Places
-from harness.live.processes import cells
 from harness.node import Node
 from harness.topology import Endpoint, Link, Topology
 from harness.trace import NONE, RECORD_BYTES, RECORD_DTYPE, Kind, Recorder, TraceFullError, count_records, read_records
@@ -223,7 +222,7 @@ def test_inproc_endpoints_decide_who_shares_a_process() -> None:
         endpoint("three", "inproc", "c", "a"),
         endpoint("four", "inproc", "f", "d"),
     )
-    assert cells(Topology(nodes=nodes, endpoints=endpoints, flows=())) == ((0, 2, 4), (1,), (3, 5))
+    assert Topology(nodes=nodes, endpoints=endpoints, flows=()).together() == ((0, 2, 4), (1,), (3, 5))
 
 
 def test_addresses_are_reserved_for_this_run() -> None:
