@@ -16,6 +16,7 @@ import importlib.util
 import os
 import sys
 import types
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -102,19 +103,26 @@ class FrontEnd:
         return module
 
 
-@cache
-def front_end() -> FrontEnd:
-    """The one copy of this process, loaded at first use."""
-    loader = FrontEnd()
+@contextlib.contextmanager
+def backend_chosen() -> Iterator[None]:
+    """A copy of pyzmq that is imported inside has ours as its backend: it asks this variable while it is imported."""
     before = os.environ.get("PYZMQ_BACKEND")
     os.environ["PYZMQ_BACKEND"] = backend.__name__
     try:
-        module = loader.load(_ROOT)
+        yield
     finally:
         if before is None:
             del os.environ["PYZMQ_BACKEND"]
         else:
             os.environ["PYZMQ_BACKEND"] = before
+
+
+@cache
+def front_end() -> FrontEnd:
+    """The one copy of this process, loaded at first use."""
+    loader = FrontEnd()
+    with backend_chosen():
+        module = loader.load(_ROOT)
     module.Context.instance = classmethod(_instance)
     use_front(module)
     return loader

@@ -43,7 +43,6 @@ class Line:
     Attributes:
         is_stalled: nothing is read nor written, both connections stay open.
         held_bytes: read and not yet written.
-        passed_bytes: written.
         ended: the end of the stream has been passed on.
     """
 
@@ -60,12 +59,9 @@ class Line:
         self.frames = frames
         self.is_stalled = False
         self.held_bytes = 0
-        self.passed_bytes = 0
         self.ended = False
         self.is_blocked = False
         """The sink takes nothing more for now."""
-        self.hold_ns = 0
-        """The end of the stream is passed on so much later (a slow close)."""
         self._shapers = shapers
         self._room_bytes = room_bytes
         self._queue: deque[tuple[int, bytes]] = deque()
@@ -122,14 +118,12 @@ class Line:
         due = now_ns
         for shaper in self._shapers:
             due = shaper.send(due, len(data))
-        if not data:
-            due += self.hold_ns
         self._queue.append((due, data))
         self.held_bytes += len(data)
 
-    def write(self, now_ns: int) -> int:
-        """Pass on all that is due; how many bytes. Raises OSError when the connection broke."""
-        queue, before = self._queue, self.passed_bytes
+    def write(self, now_ns: int) -> None:
+        """Pass on all that is due. Raises OSError when the connection broke."""
+        queue = self._queue
         while queue and queue[0][0] <= now_ns and not self.is_stalled:
             due, data = queue[0]
             if not data:
@@ -143,11 +137,9 @@ class Line:
             except BlockingIOError:
                 self.is_blocked = True
                 break
-            self.passed_bytes += count
             self.held_bytes -= count
             if count < len(data):
                 queue[0] = (due, data[count:])
                 self.is_blocked = True
                 break
             queue.popleft()
-        return self.passed_bytes - before

@@ -149,8 +149,6 @@ class Relay:
             Line(near, far, there, route.room_bytes, frames[0]),
             Line(far, near, back, route.room_bytes, frames[1]),
         )
-        for line in (pair.there, pair.back):
-            line.hold_ns = max((link.close_ns for link in route.links), default=0)
         code = far.connect_ex(("127.0.0.1", route.target))
         if code not in (0, errno.EINPROGRESS):
             for end in (near, far):
@@ -204,10 +202,6 @@ class Relay:
             for end in (pair.there.source, pair.back.source):
                 end.close()
             self._look_ns = 1
-            return
-        limits = [link.limit_bytes for link in pair.route.links if link.limit_bytes]
-        if limits and pair.there.passed_bytes + pair.back.passed_bytes >= min(limits):
-            self._break(pair, "limit")
             return
         self._update(pair, now_ns)
 

@@ -20,7 +20,6 @@ class Link:
         up: from the node into the network; ``down``: to the node.
         refuses: no connection is accepted.
         is_down: the node knows that it has no network: what passes stands still, and no connection is accepted.
-        limit_bytes: a connection is reset when so much has passed; 0 is never.
     """
 
     name: str
@@ -30,8 +29,6 @@ class Link:
     is_down: bool = False
     stalled_up: bool = False
     stalled_down: bool = False
-    limit_bytes: int = 0
-    close_ns: int = 0
 
 
 @dataclass(slots=True)

@@ -27,8 +27,8 @@ class Server:
     """Takes orders and tells what happens.
 
     Args:
-        order: ``links`` (name to ``up`` and ``down``, each the fields of a :class:`~harness.shaper.Shape`, and
-            ``limit_bytes``, ``close_ns``), ``routes`` (fields of :class:`~.relay.Route`, links by name), ``seed``.
+        order: ``links`` (name to ``up`` and ``down``, each the fields of a :class:`~harness.shaper.Shape`),
+            ``routes`` (fields of :class:`~.relay.Route`, links by name), ``seed``.
         channel: to the supervisor.
     """
 
@@ -71,9 +71,7 @@ def _link(name: str, given: Mapping[str, Any], seed: int) -> Link:
         # Jitter alone is drawn here; a way of its own keeps what one draws from the other.
         chance = random.Random(f"{seed}/{name}/{way}").random  # noqa: S311 (no secret)
         ways[way] = Shaper(Shape(**given[way]), chance)
-    return Link(
-        name, ways["up"], ways["down"], limit_bytes=given.get("limit_bytes", 0), close_ns=given.get("close_ns", 0)
-    )
+    return Link(name, ways["up"], ways["down"])
 
 
 def main(text: str) -> None:

@@ -12,15 +12,11 @@ class Frames:
     Attributes:
         messages: whole messages that have passed.
         position: bytes that have passed.
-        boundary: position of the end of the last whole message or command (the end of the greeting at first).
-        subscriptions: SUBSCRIBE commands, or messages of the older form (a byte 1 and the topic), that have begun.
     """
 
     def __init__(self) -> None:
         self.messages = 0
         self.position = 0
-        self.boundary = 0
-        self.subscriptions = 0
         self._head = b""
         self._left = GREETING_BYTES
         self._ends_message = False
@@ -51,7 +47,6 @@ class Frames:
                 at += take
                 continue
             at += used
-            self._note_subscription(data, at)
             if self._left == 0:
                 self._finish(self.position + at, found)
         self.position += end
@@ -68,18 +63,10 @@ class Frames:
         self._head = b""
         return size - old
 
-    def _note_subscription(self, data: bytes, at: int) -> None:
-        body = data[at : at + 10]
-        if self._flags & _COMMAND:
-            self.subscriptions += body == b"\x09SUBSCRIBE"
-        elif self._commands and body[:1] == b"\x01" and not self._flags & _MORE:
-            self.subscriptions += 1
-
     def _finish(self, position: int, found: list[int]) -> None:
         if position > GREETING_BYTES:
             self._commands += bool(self._flags & _COMMAND)
         self.messages += self._ends_message
         if not self._flags & _MORE:
-            self.boundary = position
             found.append(position)
         self._ends_message = False

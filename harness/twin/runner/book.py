@@ -27,7 +27,7 @@ NOWHERE = -1
 class Line:
     """One socket: who has it, and what it has sent and received (whole messages)."""
 
-    __slots__ = ("_bound", "core", "number", "ordinal", "owner", "partial_bytes", "received", "sent", "taken_bytes")
+    __slots__ = ("_bound", "core", "number", "ordinal", "owner", "partial_bytes", "received", "sent")
 
     def __init__(self, core: SocketBase, number: int, ordinal: int) -> None:
         self.core = core
@@ -36,7 +36,7 @@ class Line:
         self.owner = core.owner
         self.ordinal = ordinal
         self.sent = self.received = 0
-        self.partial_bytes = self.taken_bytes = 0
+        self.partial_bytes = 0
 
     @property
     def name(self) -> str:

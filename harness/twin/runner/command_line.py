@@ -34,8 +34,6 @@ exit status:
 
 UNTIL_NS: Final = 60_000_000_000
 """Virtual time, unless told."""
-WALL_LIMIT_NS: Final = 60_000_000_000
-"""Real time, unless told."""
 
 
 class UsageError(Exception):

@@ -15,9 +15,9 @@ None of them enters ``sys.modules``; a program's own ``sys.modules`` is :attr:`M
 from __future__ import annotations
 
 import builtins
+import contextlib
 import importlib.machinery
 import importlib.util
-import os
 import sys
 import types
 from collections.abc import Callable
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.twin import backend
+from harness.twin.front_end import backend_chosen
 from harness.twin.virtual import chance, children, clock, event_loop, refusals, system, threads, tracebacks, tuning
 
 if TYPE_CHECKING:
@@ -250,20 +251,5 @@ class Modules:
             return  # a namespace package
         module.__dict__["__builtins__"] = vars(self.builtins)
         code = loader.get_code(spec.name)
-        if spec.name == _ZMQ:
-            self._run_front_end(code, module)
-        else:
+        with backend_chosen() if spec.name == _ZMQ else contextlib.nullcontext():
             exec(code, module.__dict__)  # noqa: S102 - this is what an import does
-
-    @staticmethod
-    def _run_front_end(code: types.CodeType, module: types.ModuleType) -> None:
-        # pyzmq chooses its backend by this variable while it is imported.
-        before = os.environ.get("PYZMQ_BACKEND")
-        os.environ["PYZMQ_BACKEND"] = backend.__name__
-        try:
-            exec(code, module.__dict__)  # noqa: S102 - this is what an import does
-        finally:
-            if before is None:
-                del os.environ["PYZMQ_BACKEND"]
-            else:
-                os.environ["PYZMQ_BACKEND"] = before
