@@ -43,18 +43,18 @@ Row = dict[str, Any]
 
 def paced_pubsub(messages: int) -> Any:
     """One PUB, one SUB, tcp, 100 bytes every 100 us."""
-    return _run("sim", "pubsub", {"rate_per_s": 10_000, "size_bytes": 100}, messages * S // 10_000)
+    return run_of("sim", "pubsub", {"rate_per_s": 10_000, "size_bytes": 100}, messages * S // 10_000)
 
 
 def tight_pipeline(messages: int) -> Any:
     """PUSH sends as fast as it may, PULL receives, inproc, 100 bytes."""
-    return _tight("sim", messages, size_bytes=100, transport="inproc")
+    return tight("sim", messages, size_bytes=100, transport="inproc")
 
 
 def four_requesters(messages: int) -> Any:
     """Four REQ in lockstep with one REP, tcp, 100 bytes each way; a request and its reply are two messages."""
     options = {"rate_per_s": 500, "size_bytes": 100, "reply_size_bytes": 100, "clients": {"client": 4}}
-    return _run("sim", "reqrep", options, messages // 2 * S // 2000)
+    return run_of("sim", "reqrep", options, messages // 2 * S // 2000)
 
 
 SIMULATED: Mapping[str, tuple[str, Callable[[int], Any]]] = {
@@ -64,13 +64,14 @@ SIMULATED: Mapping[str, tuple[str, Callable[[int], Any]]] = {
 }
 
 
-def _tight(world: str, messages: int, **options: Any) -> Any:
+def tight(world: str, messages: int, **options: Any) -> Any:
     """All messages due at time 0, so that the sender never sleeps."""
-    tight = {"rate_per_s": messages, "arrivals": "burst", "burst": messages, **options}
-    return _run(world, "pipeline", tight, S)
+    options = {"rate_per_s": messages, "arrivals": "burst", "burst": messages, **options}
+    return run_of(world, "pipeline", options, S)
 
 
-def _run(world: str, pattern: str, options: Mapping[str, Any], duration_ns: int) -> Any:
+def run_of(world: str, pattern: str, options: Mapping[str, Any], duration_ns: int) -> Any:
+    """A run of that pattern in that world."""
     from harness.run import Run
 
     module = importlib.import_module(f"harness.patterns.{pattern}")
@@ -124,7 +125,7 @@ def fan_out(subscribers: int, deliveries: int) -> float:
         # At most what one I/O thread can write one by one: batches would flatter the large fan-outs.
         rate = min(1000, 100_000 // subscribers)
         options = {"rate_per_s": rate, "size_bytes": 100, "subscribers": {"sub": subscribers}}
-        run = _run("sim", "pubsub", options, messages * S // rate)
+        run = run_of("sim", "pubsub", options, messages * S // rate)
         began = time.perf_counter()
         world.execute(run)
         return time.perf_counter() - began
@@ -140,7 +141,7 @@ def harness_live(messages: int, size_bytes: int) -> float:
     from harness.live import world
     from harness.trace import Kind
 
-    records = world.execute(_tight("live", messages, size_bytes=size_bytes)).records
+    records = world.execute(tight("live", messages, size_bytes=size_bytes)).records
     times = records["time_ns"][records["kind"] == Kind.RECEIVED]
     return float((len(times) - 1) * S / (times.max() - times.min()))
 

@@ -17,7 +17,8 @@ PAGE = (ROOT / "docs/how-to/run-your-program.md").read_text()
 
 def test_the_command_of_the_readme(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(ROOT)
-    (command,) = re.findall(r"^python -m harness\.twin (.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    readme = (ROOT / "README.md").read_text()
+    (command,) = re.findall(r"^\.venv/bin/python -m harness\.twin (.*)$", readme, re.MULTILINE)
     assert main(shlex.split(command)) == 1
     out, err = capsys.readouterr()
     assert "lazy_pirate_client.py | ERROR: server seems to be offline, abandoning" in out

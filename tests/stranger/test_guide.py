@@ -92,7 +92,7 @@ def test_last_value_cache_serves_who_comes_late() -> None:
 
 def test_freelance_one_tries_the_next_server() -> None:
     out, _ = twin(
-        "freelance",
+        ".",
         "flserver1.py",
         "tcp://*:5555",
         "1",
@@ -108,7 +108,7 @@ def test_freelance_three_does_a_thousand_requests() -> None:
     servers = [
         word for port in (5555, 5556) for word in ("flserver3.py", f"tcp://*:{port}", f"tcp://localhost:{port}", "--")
     ]
-    out, err = twin("freelance", *servers, "flclient3.py", "tcp://localhost:5555", "tcp://localhost:5556")
+    out, err = twin(".", *servers, "flclient3.py", "tcp://localhost:5555", "tcp://localhost:5556")
     assert "1000 requests, average round trip" in out
     assert out.count("W: nobody there, stopping") == 2
     assert "4002 delivered, 0 lost" in err
