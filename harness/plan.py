@@ -65,6 +65,7 @@ def _run(experiment: Experiment, variant: Variant, world: str, seed: int, replic
         faults=variant.faults,
         claims=variant.claims,
         profile=PROFILE,
+        live=variant.live,
     )
 
 
@@ -92,6 +93,8 @@ def _problems(
 
 def _not_live(variant: Variant) -> list[Problem]:
     """What the live world cannot do honestly: its links pass bytes on, and a byte stream loses none."""
+    if variant.live.network != "proxy":
+        return [Problem("live.network", variant.live.network, 'is not available yet; leave it out, or write "proxy"')]
     why = "a link's relay passes a byte stream on and can lose nothing of it; leave it out, or use --world sim"
     lossy = [Problem(f"link.{link.node}.loss", link.loss, why) for link in variant.topology.links if link.loss]
     return lossy + [

@@ -12,7 +12,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,19 @@ class FaultSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """How the live world is made.
+
+    Attributes:
+        network: what lies between the nodes. ``"proxy"``: loopback, and a relay of bytes in each link; needs no
+            privilege. ``"namespaces"``: a network namespace for each process and an interface for each link, so that
+            the kernel's own tcp meets them; Linux, with the right to make namespaces.
+    """
+
+    network: Literal["proxy", "namespaces"] = "proxy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One execution in one world with one seed.
 
@@ -50,6 +63,7 @@ class Run:
         wall_limit_ns: a live run ends after this much real time, a simulated one too.
         claims: what the experiment claims to exercise (a cause, ``queueing``, ``every_receiver``).
         profile: name of the calibration profile that the twin uses.
+        live: how the live world is made; a simulated run has it as well, since it predicts that world.
     """
 
     experiment: str
@@ -65,6 +79,7 @@ class Run:
     faults: tuple[FaultSpec, ...] = ()
     claims: tuple[str, ...] = ()
     profile: str = "default"
+    live: Live = Live()
 
     def plain(self) -> dict[str, Any]:
         """As nested dicts, lists, strings and numbers; :func:`from_plain` is the inverse."""

@@ -199,6 +199,14 @@ BROKEN = [
         "unknown claim", '["queueing"]', '["hwm_sendr"]', 'exercises = "hwm_sendr"', 'did you mean "hwm_sender"?'
     ),
     of_pattern("claims are no list", '["queueing"]', '"queueing"', 'exercises = "queueing"', "must be a list of texts"),
+    of_pattern(
+        "unknown network",
+        "[pattern]",
+        '[live]\nnetwork = "namespace"\n[pattern]',
+        'live.network = "namespace"',
+        'did you mean "namespaces"?',
+    ),
+    of_pattern("live is no table", 'title = "T"', 'title = "T"\nlive = "proxy"', 'live = "proxy"', "must be a table"),
     of_pattern("claim twice", '["queueing"]', '["queueing", "queueing"]', "exercises = [", "once is right"),
     # units
     of_pattern("no unit", '"5s"', '"5"', 'duration = "5"', "has no unit", '"1.5s"'),
@@ -509,7 +517,15 @@ KEYS = st.sampled_from(
         *("endpoint", "flow", "pattern.kind", "pattern.rate", "pattern.subscribers", "pattern.arrivals", "node.slow"),
         *("node.slow.service", "node.slow.service.lognormal", "node.slow.options", "node.slow.options.linger"),
         *("node.slow.start", "node.pub.arrivals", "fault.slowdown", "fault.slowdown.node", "fault.slowdown.at"),
-        *("fault.other.kind", "variant.bigger", "variant.bigger.pattern", "variant.plain.duration", "link.x", "zzz"),
+        *(
+            "fault.other.kind",
+            "variant.bigger",
+            "variant.bigger.pattern",
+            "variant.plain.duration",
+            "link.x",
+            "live.network",
+        ),
+        *("live", "zzz"),
     ]
 )
 

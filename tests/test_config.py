@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness import config
 from harness.config import ConfigError, Experiment, Problem, document
-from harness.run import FaultSpec
+from harness.run import FaultSpec, Live
 from harness.topology import Node
 
 S = 1_000_000_000
@@ -53,6 +53,7 @@ def test_defaults(write: Write) -> None:
     assert (experiment.drain_limit_ns, experiment.wall_limit_ns) == (10 * S, 65 * S)
     assert (experiment.seed, experiment.seeds, experiment.replications) == (1, 30, 10)
     assert (experiment.claims, experiment.pattern) == ((), "pubsub")
+    assert experiment.plain.live == Live(network="proxy")
     assert list(experiment.variants) == ["plain"]
     assert [node.name for node in experiment.plain.topology.nodes] == ["pub", "sub"]
 
@@ -71,6 +72,8 @@ seed = 7
 seeds = 8
 replications = 9
 exercises = ["hwm_sender", "queueing", "every_receiver"]
+[live]
+network = "namespaces"
 [pattern]
 kind = "pipeline"
 rate = "2k/s"
@@ -86,6 +89,7 @@ burst = 10
     assert (experiment.warmup_ns, experiment.drain_limit_ns, experiment.wall_limit_ns) == (S, 2 * S, 60 * S)
     assert (experiment.seed, experiment.seeds, experiment.replications) == (7, 8, 9)
     assert experiment.claims == ("hwm_sender", "queueing", "every_receiver")
+    assert experiment.plain.live == Live(network="namespaces")
     assert experiment.plain.topology.endpoints[0].transport == "ipc"
     assert node(experiment, "ventilator").options == {
         "arrivals": {"kind": "burst", "rate_per_s": 2000.0, "until_ns": 5 * S, "burst": 10, "phase_ns": 0},

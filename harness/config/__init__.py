@@ -18,7 +18,7 @@ from harness import faults, kinds, patterns
 from harness.config import document, links, refine, wiring
 from harness.config.fields import DURATION_LIMIT_NS, INVALID, Field, Reader, fields_of
 from harness.problems import MISSING, ConfigError, Problem, Problems, did_you_mean
-from harness.run import FaultSpec, decode
+from harness.run import FaultSpec, Live, decode
 from harness.topology import Topology
 from harness.trace import CAUSES
 from harness.units import NS_PER_S, Within, format_duration_ns
@@ -44,7 +44,7 @@ _TIMES = (
     Field("drain_ns", int, required=False),
     Field("wall_limit_ns", int, required=False, within=Within(NS_PER_S, 24 * DURATION_LIMIT_NS)),
 )
-_SECTIONS = ("exercises", "pattern", "node", "endpoint", "flow", "link", "fault")
+_SECTIONS = ("exercises", "live", "pattern", "node", "endpoint", "flow", "link", "fault")
 _VARIABLE = (*(field.key for field in _TIMES), *_SECTIONS)
 _KNOWN = (*(field.key for field in _HEAD), *_VARIABLE, "variant")
 _LATER = ("expect", "sweep", "remedy")
@@ -64,6 +64,7 @@ class Variant:
     topology: Topology
     faults: tuple[FaultSpec, ...]
     claims: tuple[str, ...]
+    live: Live
     pattern: str | None
     """The kind of pattern, None for a topology of one's own."""
 
@@ -243,6 +244,8 @@ def _resolve(label: str, content: Mapping[str, Any], folder: Path, problems: Pro
         topology = links.read_links(topology, content.get("link", {}), reader)
     schedule = _faults(content.get("fault", {}), topology, reader)
     claims = _claims(content.get("exercises", []), reader)
+    live = reader.table(content.get("live", {}), ("live",), '[live] with network = "proxy"')
+    live = reader.fields(fields_of(Live), live, ("live",))
     if problems or topology is None:
         return None
     kind = content["pattern"]["kind"] if "pattern" in content else None
@@ -255,6 +258,7 @@ def _resolve(label: str, content: Mapping[str, Any], folder: Path, problems: Pro
         topology=links.complete(topology, schedule),
         faults=schedule,
         claims=claims,
+        live=decode(Live, live),
         pattern=kind,
     )
 
