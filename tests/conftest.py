@@ -1,15 +1,23 @@
-"""What all tests share: the seed, and the mark of tests that need real time."""
+"""What all tests share: the seed, and the marks of tests that need real time, or more than a machine may have."""
 
 from __future__ import annotations
 
+import functools
+import os
 from pathlib import Path
 
 import pytest
 from _pytest.runner import runtestprotocol
 
+from harness.live import probes
+
 DEFAULT_SEED = 20260101
+ROOT = Path(__file__).resolve().parent.parent
 LIVE = Path(__file__).parent / "live"
 BOTH = (Path(__file__).parent / "both", Path(__file__).parent / "conformance")
+
+DEMANDED = "HARNESS_NEEDS"
+"""Variable with the capabilities, comma between them, whose absence is a failure here and no reason to skip a test."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +33,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(LIVE) and item.get_closest_marker("live") is None:
             item.add_marker("live")
+        for name in needed(item):
+            if name not in probes.names():
+                raise pytest.UsageError(f"{item.nodeid} needs {name!r}; known are {', '.join(probes.names())}")
+
+
+def needed(item: pytest.Item) -> list[str]:
+    """The capabilities that the marks of a test name."""
+    return [name for mark in item.iter_markers("needs") for name in mark.args]
+
+
+def demanded() -> list[str]:
+    """The capabilities that are demanded of this machine."""
+    return [name for name in os.environ.get(DEMANDED, "").split(",") if name]
+
+
+@functools.cache
+def finding(name: str) -> probes.Finding:
+    """How it stands with that capability; tried once a process."""
+    return probes.ask(name)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name in needed(item):
+        reason = finding(name).reason
+        if reason is not None and name in demanded():
+            pytest.fail(f"{DEMANDED} demands {name} of this machine: {reason}", pytrace=False)
+        if reason is not None:
+            pytest.skip(f"needs {name}: {reason}")
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:

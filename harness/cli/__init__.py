@@ -1,4 +1,4 @@
-"""The command line: ``harness run``, ``check``, ``list``, ``compare`` and ``report``."""
+"""The command line: ``harness run``, ``check``, ``list``, ``compare``, ``report`` and ``doctor``."""
 
 from __future__ import annotations
 
@@ -224,6 +224,27 @@ def report(runs: RunNames, out: Out = Path("results"), json: Json = False) -> No
     _answer("report", groups, [], json, out)
 
 
+@app.command(
+    epilog=_examples(
+        "harness doctor", "harness doctor netns emulator && harness run mine.toml", "harness doctor --json"
+    )
+)
+def doctor(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CAPABILITY", help="Only these; one of them missing is status 1.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Try out what this machine can do for live runs, and say what would help where it cannot."""
+    from harness.cli import capabilities
+
+    with console.busy("trying"):
+        document = capabilities.examine(names or [])
+    _print(document, json, capabilities.text(document))
+    raise typer.Exit(document["status"])
+
+
 def _load(path: Path, overrides: Sequence[str] | None) -> Experiment:
     from harness import config
 
@@ -238,7 +259,7 @@ def _plan(
     seeds: int | None,
     variant: str | None,
 ) -> list[Run]:
-    """The simulated runs, then the live ones."""
+    """The simulated runs, then the live ones, if this machine can do them."""
     from harness.plan import plan
 
     runs: list[Run] = []
@@ -247,6 +268,10 @@ def _plan(
         runs += plan(loaded, ["sim"], seed=seed, replications=count, variant=variant)
     if world is not World.sim:
         runs += plan(loaded, ["live"], seed=seed, replications=replications, variant=variant)
+        from harness import doctor
+
+        if missing := doctor.missing(runs):
+            raise ConfigError(loaded.path, missing)
     return runs
 
 

@@ -1,0 +1,64 @@
+"""Which capabilities of a machine a live run needs, and which of them are missing here.
+
+What a capability is, and how it is tried, is for the modules of :mod:`harness.live.probes` to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from harness.live import probes
+from harness.problems import MISSING, Problem
+from harness.run import Run
+
+_OF_PROCESSES = ("crash", "pause")
+"""Faults that hit a process, whatever the network is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What makes a run need a capability.
+
+    Attributes:
+        capability: its name.
+        key, value: of the experiment file; a whole section has no value.
+    """
+
+    capability: str
+    key: str
+    value: Any = MISSING
+
+
+def needs(run: Run) -> tuple[Need, ...]:
+    """All that a run needs of the machine beyond processes and sockets; a simulated one needs nothing."""
+    return tuple(_needs(run)) if run.world == "live" else ()
+
+
+def _needs(run: Run) -> Iterator[Need]:
+    for link in run.topology.links:
+        yield Need("proxy", f"link.{link.node}")
+    for fault in run.faults:
+        if fault.kind in _OF_PROCESSES:
+            yield Need("signals", f"fault.{fault.label}.kind", fault.kind)
+
+
+def missing(runs: Iterable[Run]) -> list[Problem]:
+    """What the live ones among these runs need and this machine has not: each capability once, with the reason."""
+    wanted: dict[str, Need] = {}
+    for run in runs:
+        for need in needs(run):
+            wanted.setdefault(need.capability, need)
+    return [
+        Problem(wanted[found.name].key, wanted[found.name].value, _sentence(found))
+        for found in probes.ask_all(wanted)
+        if found.reason is not None
+    ]
+
+
+def _sentence(found: probes.Finding) -> str:
+    return (
+        f'needs the capability "{found.name}", which this machine does not have: {found.reason}. {found.help}; '
+        "or use --world sim. `harness doctor` says what works here"
+    )
