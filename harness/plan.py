@@ -11,6 +11,11 @@ from harness.run import Run
 PROFILE = "default"
 """The calibration profile that simulated and compared runs use."""
 
+_OF_PACKETS = {
+    what: f"a link's relay passes a byte stream on and can {cannot} of it; leave it out, or use --world sim"
+    for what, cannot in (("loss", "lose nothing"), ("reorder", "change no order"), ("duplicate", "repeat nothing"))
+}
+
 
 def plan(
     experiment: Experiment,
@@ -92,13 +97,12 @@ def _problems(
 
 
 def _not_live(variant: Variant) -> list[Problem]:
-    """What the live world cannot do honestly: its links pass bytes on, and a byte stream loses none."""
+    """What the live world cannot do honestly: its links pass bytes on, and a byte stream has no packets."""
     if variant.live.network != "proxy":
         return [Problem("live.network", variant.live.network, 'is not available yet; leave it out, or write "proxy"')]
-    why = "a link's relay passes a byte stream on and can lose nothing of it; leave it out, or use --world sim"
-    lossy = [Problem(f"link.{link.node}.loss", link.loss, why) for link in variant.topology.links if link.loss]
-    return lossy + [
-        Problem(f"fault.{fault.label}.loss", fault.options["loss"], why)
-        for fault in variant.faults
-        if fault.options.get("loss")
-    ]
+    found = []
+    for what, why in _OF_PACKETS.items():
+        links = [(f"link.{link.node}.{what}", getattr(link, what)) for link in variant.topology.links]
+        faults = [(f"fault.{fault.label}.{what}", fault.options.get(what)) for fault in variant.faults]
+        found += [Problem(path, value, why) for path, value in (*links, *faults) if value]
+    return found

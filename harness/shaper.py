@@ -1,8 +1,8 @@
-"""What a link does to bytes in time: delay, jitter, rate with a bounded queue, loss, stall.
+"""What a link does to bytes in time: delay, jitter, rate with a bounded queue, loss, overtaking, copies, stall.
 
 Pure: time is passed in, chance comes from whoever makes the shaper. One shaper is one direction. What is sent
 arrives in the order in which it was sent, as on one route of a network; so a packet that drew little jitter waits
-for the one before it.
+for the one before it. Only a packet that overtakes does not.
 
 Times are ns, sizes are bytes as the link counts them (headers are the caller's to add).
 """
@@ -31,6 +31,10 @@ class Shape:
         rate_bytes_per_s: of the narrowest place on the way; 0 is no limit.
         loss: the chance of each packet not to arrive, 0 to 1.
         queue_bytes: what may wait before the narrowest place; what comes then is lost. 0 is no limit.
+        reorder: the chance of each packet that arrives to overtake, 0 to 1: it waits for the narrowest place as all
+            do, but takes neither delay nor jitter, so that it comes before those that are under way (as netem has it).
+        duplicate: the chance of each packet that arrives to arrive twice, 0 to 1: the copy is made behind the
+            narrowest place, and comes at the same time.
 
     Raises ValueError for values that no link can have.
     """
@@ -40,6 +44,8 @@ class Shape:
     rate_bytes_per_s: int = 0
     loss: float = 0.0
     queue_bytes: int = 262_144
+    reorder: float = 0.0
+    duplicate: float = 0.0
 
     @classmethod
     def of(cls, source: Any) -> Shape:
@@ -50,8 +56,9 @@ class Shape:
         for name in ("delay_ns", "jitter_ns", "rate_bytes_per_s", "queue_bytes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be 0 or more")
-        if not 0.0 <= self.loss <= 1.0:
-            raise ValueError(f"loss is {self.loss}, must be 0 to 1")
+        for name in ("loss", "reorder", "duplicate"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be 0 to 1")
 
 
 class Shaper:
@@ -59,14 +66,19 @@ class Shaper:
 
     Args:
         shape: how it is at first.
-        chance: gives numbers evenly drawn from [0, 1); asked once a packet for loss, if there is any, and once
-            for jitter, if there is any, in the order of the packets.
+        chance: gives numbers evenly drawn from [0, 1); asked in the order of the packets, and of each for loss,
+            duplicate, reorder and jitter in this order, once for each that the shape has; one that is lost is not
+            asked for the rest, one that overtakes not for jitter.
+
+    Attributes:
+        twice: whether the packet that was handed over last, and arrives, does so twice.
     """
 
-    __slots__ = ("_chance", "_free_ns", "_held", "_last_due_ns", "_stalled", "shape")
+    __slots__ = ("_chance", "_free_ns", "_held", "_last_due_ns", "_stalled", "shape", "twice")
 
     def __init__(self, shape: Shape, chance: Callable[[], float]) -> None:
         self.shape = shape
+        self.twice = False
         self._chance = chance
         self._free_ns = 0
         self._last_due_ns = 0
@@ -76,6 +88,7 @@ class Shaper:
     def reshape(self, shape: Shape) -> None:
         """Treat what comes from now on in another way; what is under way keeps its time."""
         self.shape = shape
+        self.twice = False
 
     def send(self, now_ns: int, size_bytes: int) -> int:
         """When a packet handed over now arrives; or LOST, or HELD."""
@@ -91,6 +104,10 @@ class Shaper:
             self._free_ns = leaves
         if shape.loss and self._chance() < shape.loss:
             return LOST
+        if shape.duplicate:
+            self.twice = self._chance() < shape.duplicate
+        if shape.reorder and self._chance() < shape.reorder:
+            return leaves
         due = leaves + shape.delay_ns
         if shape.jitter_ns:
             due += int(self._chance() * shape.jitter_ns)
@@ -106,8 +123,8 @@ class Shaper:
         """Hold all that comes, from now on."""
         self._stalled = True
 
-    def resume(self, now_ns: int) -> list[int]:
-        """Let go of what was held: arrival times or LOST, in the order in which HELD was answered."""
+    def resume(self, now_ns: int) -> list[tuple[int, bool]]:
+        """Let go of what was held: arrival time or LOST, and ``twice``, in the order in which HELD was answered."""
         self._stalled = False
         held, self._held = self._held, []
-        return [self.send(now_ns, size) for size in held]
+        return [(self.send(now_ns, size), self.twice) for size in held]

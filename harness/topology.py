@@ -91,6 +91,8 @@ class Link:
         rate_bytes_per_s: each way; 0 is no limit.
         loss: chance of a packet not to arrive; tcp repeats it, later.
         queue_bytes: what may wait for a link with a rate; what comes then is a lost packet.
+        reorder: chance of a packet to overtake those that the delay holds.
+        duplicate: chance of a packet to arrive twice.
     """
 
     node: str
@@ -99,6 +101,8 @@ class Link:
     rate_bytes_per_s: int = 0
     loss: Annotated[float, Within(0, 1)] = 0.0
     queue_bytes: int = 262_144
+    reorder: Annotated[float, Within(0, 1)] = 0.0
+    duplicate: Annotated[float, Within(0, 1)] = 0.0
 
     @property
     def shape(self) -> Shape:

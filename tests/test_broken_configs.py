@@ -142,6 +142,27 @@ BROKEN = [
     of_pattern(
         "more than all is lost", "[node.slow]", "[link.slow]\nloss = 2\n[node.slow]", "link.slow.loss = 2", "0 to 1"
     ),
+    of_pattern(
+        "more than all is doubled",
+        "[node.slow]",
+        "[link.slow]\nduplicate = 1.5\n[node.slow]",
+        "link.slow.duplicate = 1.5",
+        "0 to 1",
+    ),
+    of_pattern(
+        "nothing to overtake",
+        "[node.slow]",
+        "[link.slow]\nreorder = 0.1\n[node.slow]",
+        "link.slow.reorder = 0.1",
+        "give a delay or a jitter",
+    ),
+    of_pattern(
+        "a fault with nothing to overtake",
+        "[fault.slowdown]",
+        '[fault.bad]\nkind = "impair"\nlink = "slow"\nat = "1s"\nreorder = 0.1\n[fault.slowdown]',
+        "fault.bad.reorder = 0.1",
+        "give a delay or a jitter",
+    ),
     Broken(
         "link of ipc",
         "[node.slow]",

@@ -100,6 +100,14 @@ def test_every_field_of_a_run_is_part_of_its_id(experiment: Experiment) -> None:
         assert dataclasses.replace(run, **{field.name: other}).id != run.id, field.name
 
 
+@pytest.mark.parametrize("what", ["loss", "reorder", "duplicate"])
+def test_what_happens_to_packets_is_refused_where_a_link_passes_bytes_on(experiment: Experiment, what: str) -> None:
+    changed = config.load(experiment.path, [f'link.slow={{ delay = "1ms", {what} = 0.1 }}'])
+    plan(changed, ["sim"], replications=1)
+    with pytest.raises(ConfigError, match=rf"link\.slow\.{what} = 0.1: a link's relay passes a byte stream on"):
+        plan(changed, ["live"], replications=1)
+
+
 def test_title_and_question_do_not_change_the_id(experiment: Experiment) -> None:
     changed = config.load(experiment.path, ["title=other", "question=other", "seeds=5"])
     assert plan(changed, ["sim"], replications=1)[0].id == plan(experiment, ["sim"], replications=1)[0].id

@@ -67,6 +67,53 @@ def test_jitter_is_even_when_packets_are_far_apart() -> None:
     assert 1.48 * MS < sum(took) / len(took) < 1.52 * MS
 
 
+def test_what_overtakes_takes_neither_delay_nor_jitter_and_keeps_nobody() -> None:
+    link = shaper(delay_ns=10 * MS, jitter_ns=MS, reorder=0.1)
+    took = [link.send(number * MS, 100) - number * MS for number in range(10_000)]
+    assert 900 < took.count(0) < 1100
+    assert all(each == 0 or 10 * MS <= each < 12 * MS for each in took)
+
+
+def test_what_overtakes_waits_for_the_narrowest_place_as_all_do() -> None:
+    link = shaper(delay_ns=10 * MS, rate_bytes_per_s=1_000_000, reorder=1.0)
+    assert [link.send(0, 1000) for _ in range(3)] == [MS, 2 * MS, 3 * MS]
+
+
+def test_copies_are_as_many_as_asked_and_take_nothing() -> None:
+    link = shaper(delay_ns=MS, rate_bytes_per_s=1_000_000, queue_bytes=0, duplicate=0.1)
+    twice = 0
+    for number in range(10_000):
+        assert link.send(0, 1000) == (number + 2) * MS
+        twice += link.twice
+    assert 900 < twice < 1100
+    link.reshape(Shape())
+    link.send(0, 1)
+    assert not link.twice
+
+
+def test_a_chance_of_none_draws_nothing() -> None:
+    """So that what had no copies and kept its order goes on as it did before a link could do these."""
+    drawn: list[float] = []
+
+    def chance() -> float:
+        drawn.append(0.5)
+        return 0.5
+
+    link = Shaper(Shape(delay_ns=MS), chance)
+    link.send(0, 1)
+    assert not drawn
+    for shape, draws in (
+        (Shape(loss=0.1, jitter_ns=1), 2),
+        (Shape(loss=0.1, duplicate=0.1, reorder=0.1, jitter_ns=1), 4),
+        (Shape(loss=0.6, duplicate=0.1, reorder=0.1, jitter_ns=1), 1),
+        (Shape(reorder=0.6, jitter_ns=1), 1),
+    ):
+        drawn.clear()
+        link.reshape(shape)
+        link.send(0, 1)
+        assert len(drawn) == draws
+
+
 SHAPES = draw.builds(
     Shape,
     delay_ns=draw.integers(0, 10 * MS),
@@ -74,6 +121,8 @@ SHAPES = draw.builds(
     rate_bytes_per_s=draw.sampled_from([0, 1000, 1_000_000]),
     loss=draw.sampled_from([0.0, 0.2]),
     queue_bytes=draw.sampled_from([0, 3000]),
+    duplicate=draw.sampled_from([0.0, 0.2]),
+    reorder=draw.sampled_from([0.0, 0.0, 0.2]),
 )
 
 
@@ -82,7 +131,9 @@ SHAPES = draw.builds(
     packets=draw.lists(draw.tuples(draw.integers(0, 5 * MS), draw.integers(1, 1500)), max_size=60),
 )
 @settings(derandomize=True, max_examples=200, deadline=None)
-def test_nothing_overtakes_and_nothing_is_early(shapes: list[Shape], packets: list[tuple[int, int]]) -> None:
+def test_nothing_is_early_but_what_overtakes_and_that_takes_its_transmission_alone(
+    shapes: list[Shape], packets: list[tuple[int, int]]
+) -> None:
     """Also when the link changes under way."""
     link = Shaper(shapes[0], np.random.default_rng(7).random)
     now = last = 0
@@ -91,8 +142,12 @@ def test_nothing_overtakes_and_nothing_is_early(shapes: list[Shape], packets: li
         link.reshape(shape)
         now += gap
         due = link.send(now, size)
-        if due != LOST:
-            assert due >= max(last, now + shape.delay_ns)
+        if due == LOST:
+            continue
+        leaves = now + (size * SECOND // shape.rate_bytes_per_s if shape.rate_bytes_per_s else 0)
+        assert due >= leaves
+        if not shape.reorder:
+            assert due >= max(last, leaves + shape.delay_ns)
             last = due
 
 
@@ -101,7 +156,7 @@ def test_a_stalled_link_holds_everything_and_lets_go_in_order() -> None:
     first = link.send(0, 1000)
     link.stall()
     assert [link.send(MS, 1000), link.send(2 * MS, 2000)] == [HELD, HELD]
-    assert link.resume(10 * MS) == [12 * MS, 14 * MS]
+    assert link.resume(10 * MS) == [(12 * MS, False), (14 * MS, False)]
     assert first == 2 * MS
     assert link.send(10 * MS, 1000) == 15 * MS
 
@@ -116,7 +171,16 @@ def test_the_same_chance_gives_the_same_link() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"delay_ns": -1}, {"jitter_ns": -1}, {"rate_bytes_per_s": -1}, {"queue_bytes": -1}, {"loss": 1.1}]
+    "wrong",
+    [
+        {"delay_ns": -1},
+        {"jitter_ns": -1},
+        {"rate_bytes_per_s": -1},
+        {"queue_bytes": -1},
+        {"loss": 1.1},
+        {"reorder": -0.1},
+        {"duplicate": 2},
+    ],
 )
 def test_what_no_link_can_be_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -24,6 +24,7 @@ def read_links(topology: Topology, section: Any, reader: Reader) -> Topology:
         path = ("link", label)
         table = reader.table(tables[label], path, '[link.slow] with delay = "5ms"')
         plain = reader.fields(_FIELDS, table, path)
+        _check_order(plain, path, reader)
         members = [node.name for node in topology.nodes if label in (node.group, node.name)]
         if not members:
             message = f"a link has the name of the node or group whose it is; {did_you_mean(label, known)}"
@@ -44,6 +45,7 @@ def complete(topology: Topology, faults: Sequence[FaultSpec]) -> Topology:
 
 def check_fault(plain: Mapping[str, Any], topology: Topology, path: Sequence[str], reader: Reader) -> None:
     """Note a fault of the link of a node that is not there, or has nothing that passes a link."""
+    _check_order(plain, path, reader)
     name = plain.get("link")
     if name is None:
         return
@@ -52,6 +54,12 @@ def check_fault(plain: Mapping[str, Any], topology: Topology, path: Sequence[str
         reader.wrong((*path, "link"), name, f"there is no such node; {did_you_mean(name, names)}")
     elif not _has_tcp(topology, name):
         reader.wrong((*path, "link"), name, f"{name} has no tcp endpoint: only tcp passes a link")
+
+
+def _check_order(plain: Mapping[str, Any], path: Sequence[str], reader: Reader) -> None:
+    if plain.get("reorder") and not (plain.get("delay_ns") or plain.get("jitter_ns")):
+        why = "a packet overtakes those that a delay holds: give a delay or a jitter here, too"
+        reader.wrong((*path, "reorder"), plain["reorder"], why)
 
 
 def _has_tcp(topology: Topology, node: str) -> bool:

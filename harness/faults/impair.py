@@ -1,4 +1,4 @@
-"""A node's link gets worse for a while: more delay, jitter, less bandwidth, lost packets (which tcp repeats)."""
+"""A node's link gets worse for a while: more delay, less bandwidth, packets that are lost, overtake or come twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Options:
         link: whose link.
         at_ns: from when on, in ns after the start line.
         lasts_ns: for how long in ns; absent: to the end of the run.
-        delay_ns, jitter_ns, rate_bytes_per_s, loss, queue_bytes: as of a link, instead of its own.
+        delay_ns, jitter_ns, rate_bytes_per_s, loss, queue_bytes, reorder, duplicate: as of a link, instead of its own.
     """
 
     link: str
@@ -29,6 +29,8 @@ class Options:
     rate_bytes_per_s: int = 0
     loss: Annotated[float, Within(0, 1)] = 0.0
     queue_bytes: int = 262_144
+    reorder: Annotated[float, Within(0, 1)] = 0.0
+    duplicate: Annotated[float, Within(0, 1)] = 0.0
 
 
 def schedule(world: World, options: Options) -> None:

@@ -120,9 +120,16 @@ def _in_turn(first: Shape, second: Shape) -> Shape:
         delay_ns=first.delay_ns + second.delay_ns,
         jitter_ns=first.jitter_ns + second.jitter_ns,
         rate_bytes_per_s=narrow.rate_bytes_per_s,
-        loss=1 - (1 - first.loss) * (1 - second.loss),
+        loss=_either(first.loss, second.loss),
         queue_bytes=narrow.queue_bytes,
+        reorder=_either(first.reorder, second.reorder),
+        duplicate=_either(first.duplicate, second.duplicate),
     )
+
+
+def _either(one: float, other: float) -> float:
+    """The chance that one of two things happens, or both."""
+    return 1 - (1 - one) * (1 - other)
 
 
 def _rate(shape: Shape) -> int:

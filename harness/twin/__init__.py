@@ -118,7 +118,8 @@ class Twin:
 
         Args:
             shape: fields of :class:`harness.shaper.Shape`, for both directions: ``delay_ns``, ``jitter_ns``,
-                ``rate_bytes_per_s``, ``loss``, ``queue_bytes``. Use ``impair`` for one direction.
+                ``rate_bytes_per_s``, ``loss``, ``queue_bytes``, ``reorder``, ``duplicate``. Use ``impair`` for one
+                direction.
 
         Raises ValueError, TypeError.
         """

@@ -70,6 +70,8 @@ class Way:
         due = self._shaper.send(now_ns, size_bytes)
         if due >= 0:
             self._kernel.call_at(due, arrive)
+            if self._shaper.twice:
+                self._kernel.call_at(due, arrive)
         elif due == HELD:
             self._held.append(arrive)
         else:
@@ -81,10 +83,11 @@ class Way:
 
     def resume(self) -> None:
         """Let go of what was held."""
-        for due in self._shaper.resume(self._kernel.now_ns):
+        for due, twice in self._shaper.resume(self._kernel.now_ns):
             arrive = self._held.popleft()
             if due >= 0:
-                self._kernel.call_at(due, arrive)
+                for _ in range(1 + twice):
+                    self._kernel.call_at(due, arrive)
             else:
                 self.lost += 1
 

@@ -32,6 +32,8 @@ def drawn(dice: Dice, seed: int) -> Play:
         jitter_ns=dice.pick(0, 0, 5 * MS),
         loss=dice.pick(0.0, 0.0, 0.02, 0.2),
         rate_bytes_per_s=dice.pick(0, 0, 125_000),
+        reorder=dice.pick(0.0, 0.0, 0.1),
+        duplicate=dice.pick(0.0, 0.0, 0.1),
     )
     link = play.link
     for _ in range(dice.pick(0, 2, 4, 6)):

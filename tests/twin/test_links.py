@@ -160,6 +160,15 @@ def test_loss_is_never_loss_of_messages_but_time() -> None:
     assert play.witness.losses == []
 
 
+def test_packets_that_overtake_or_come_twice_are_no_messages_that_do() -> None:
+    """One stream: what came too early waits for what it overtook, and a copy is known by its place."""
+    play = Play(seed=3, delay_ns=5 * MS, reorder=0.05, duplicate=0.05)
+    assert play.run(2000) == list(range(2000))
+    assert play.arrivals == 2000
+    assert play.latencies()[-1] > 5 * MS
+    assert play.witness.losses == []
+
+
 def test_a_single_lost_packet_costs_a_retransmission_timeout() -> None:
     play = Play(delay_ns=5 * MS)
     at(play, 2 * SECOND - 20 * MS, play.link.blackhole)

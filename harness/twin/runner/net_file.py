@@ -110,6 +110,8 @@ def _link(name: str, table: _Table, hosts: list[str]) -> LinkSpec | None:
         rate_bytes_per_s=table.read("rate", parse_bandwidth_bytes_per_s, 0),
         loss=table.read("loss", _share, 0.0),
         queue_bytes=table.read("queue", parse_size_bytes, Shape().queue_bytes),
+        reorder=table.read("reorder", _share, 0.0),
+        duplicate=table.read("duplicate", _share, 0.0),
     )
     table.finish()
     return None if between is None else LinkSpec(name, between, shape)
