@@ -14,7 +14,9 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 LOST: Final = -1
-"""Instead of an arrival time: it will not arrive."""
+"""Instead of an arrival time: it will not arrive, by chance."""
+NO_ROOM: Final = -3
+"""Instead of an arrival time: it will not arrive, for the queue before the narrowest place was full."""
 HELD: Final = -2
 """Instead of an arrival time: the link stalls, :meth:`Shaper.resume` will tell."""
 
@@ -72,13 +74,14 @@ class Shaper:
 
     Attributes:
         twice: whether the packet that was handed over last, and arrives, does so twice.
+        overtakes: whether it overtakes.
     """
 
-    __slots__ = ("_chance", "_free_ns", "_held", "_last_due_ns", "_stalled", "shape", "twice")
+    __slots__ = ("_chance", "_free_ns", "_held", "_last_due_ns", "_stalled", "overtakes", "shape", "twice")
 
     def __init__(self, shape: Shape, chance: Callable[[], float]) -> None:
         self.shape = shape
-        self.twice = False
+        self.twice = self.overtakes = False
         self._chance = chance
         self._free_ns = 0
         self._last_due_ns = 0
@@ -88,10 +91,10 @@ class Shaper:
     def reshape(self, shape: Shape) -> None:
         """Treat what comes from now on in another way; what is under way keeps its time."""
         self.shape = shape
-        self.twice = False
+        self.twice = self.overtakes = False
 
     def send(self, now_ns: int, size_bytes: int) -> int:
-        """When a packet handed over now arrives; or LOST, or HELD."""
+        """When a packet handed over now arrives; or LOST, NO_ROOM or HELD, which are negative."""
         if self._stalled:
             self._held.append(size_bytes)
             return HELD
@@ -99,15 +102,17 @@ class Shaper:
         leaves = now_ns
         if shape.rate_bytes_per_s:
             if shape.queue_bytes and self.backlog_bytes(now_ns) + size_bytes > shape.queue_bytes:
-                return LOST
+                return NO_ROOM
             leaves = max(now_ns, self._free_ns) + -(-size_bytes * _SECOND_NS // shape.rate_bytes_per_s)
             self._free_ns = leaves
         if shape.loss and self._chance() < shape.loss:
             return LOST
         if shape.duplicate:
             self.twice = self._chance() < shape.duplicate
-        if shape.reorder and self._chance() < shape.reorder:
-            return leaves
+        if shape.reorder:
+            self.overtakes = self._chance() < shape.reorder
+            if self.overtakes:
+                return leaves
         due = leaves + shape.delay_ns
         if shape.jitter_ns:
             due += int(self._chance() * shape.jitter_ns)
@@ -124,7 +129,7 @@ class Shaper:
         self._stalled = True
 
     def resume(self, now_ns: int) -> list[tuple[int, bool]]:
-        """Let go of what was held: arrival time or LOST, and ``twice``, in the order in which HELD was answered."""
+        """Let go of what was held: what :meth:`send` gives, and ``twice``, in the order in which HELD was answered."""
         self._stalled = False
         held, self._held = self._held, []
         return [(self.send(now_ns, size), self.twice) for size in held]

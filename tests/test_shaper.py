@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as draw
 
-from harness.shaper import HELD, LOST, Shape, Shaper
+from harness.shaper import HELD, LOST, NO_ROOM, Shape, Shaper
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -37,7 +37,7 @@ def test_a_packet_takes_its_size_over_the_rate_and_waits_for_those_before_it() -
 
 def test_what_the_queue_has_no_room_for_is_lost_and_takes_no_time() -> None:
     link = shaper(rate_bytes_per_s=1_000_000, queue_bytes=2500)
-    assert [link.send(0, 1000) for _ in range(4)] == [MS, 2 * MS, LOST, LOST]
+    assert [link.send(0, 1000) for _ in range(4)] == [MS, 2 * MS, NO_ROOM, NO_ROOM]
     assert link.send(0, 500) == 2 * MS + MS // 2
     assert link.send(MS, 1000) == 3 * MS + MS // 2
 
@@ -71,6 +71,7 @@ def test_what_overtakes_takes_neither_delay_nor_jitter_and_keeps_nobody() -> Non
     link = shaper(delay_ns=10 * MS, jitter_ns=MS, reorder=0.1)
     took = [link.send(number * MS, 100) - number * MS for number in range(10_000)]
     assert 900 < took.count(0) < 1100
+    assert link.overtakes == (took[-1] == 0)
     assert all(each == 0 or 10 * MS <= each < 12 * MS for each in took)
 
 
@@ -142,7 +143,7 @@ def test_nothing_is_early_but_what_overtakes_and_that_takes_its_transmission_alo
         link.reshape(shape)
         now += gap
         due = link.send(now, size)
-        if due == LOST:
+        if due in (LOST, NO_ROOM):
             continue
         leaves = now + (size * SECOND // shape.rate_bytes_per_s if shape.rate_bytes_per_s else 0)
         assert due >= leaves

@@ -7,7 +7,7 @@ import time
 
 from harness.live.probes import _scratch
 from harness.live.proxy.relay import Relay
-from harness.live.proxy.timer import Timer
+from harness.live.timer import Timer
 
 HELP = "it needs Linux (epoll, timerfd) and a loopback interface that is up; elsewhere use --world sim"
 

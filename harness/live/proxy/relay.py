@@ -16,8 +16,8 @@ from typing import Any
 
 from harness.live.proxy.line import Line, reset
 from harness.live.proxy.route import Link, Route, shapers, stalls
-from harness.live.proxy.timer import Timer
 from harness.live.proxy.zmtp import Frames
+from harness.live.timer import Timer
 from harness.shaper import Shape
 
 _LOOK_AGAIN_NS = 2_000_000

@@ -19,7 +19,7 @@ from harness.live.cell import die_with
 from harness.live.clock import set_timer_slack
 from harness.live.proxy.relay import Relay
 from harness.live.proxy.route import Link, Route
-from harness.live.proxy.timer import Timer
+from harness.live.timer import Timer
 from harness.shaper import Shape, Shaper
 
 
