@@ -1,0 +1,84 @@
+"""The process of the emulator: started as ``python -m harness.live.emulator.serve ORDER``; dies with the supervisor.
+
+It is started inside the network namespace that has the interfaces. Orders come as :mod:`harness.live.servant` has it;
+a verb is a method of :class:`~.mover.Mover`. What goes wrong by itself is told: ``{"event": "failed", "link", "way"}``
+and how many frames so far were ``unread``, ``unsent`` or ``merged`` (see :class:`~.way.Counts`).
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import random
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from harness.live.cell import die_with
+from harness.live.clock import set_timer_slack
+from harness.live.emulator.mover import Link, Mover
+from harness.live.emulator.port import Port
+from harness.live.servant import Orders
+from harness.shaper import Shape, Shaper
+
+_VERBS = ("impair", "blackhole", "refuse", "count")
+
+
+class Server:
+    """Takes orders and tells what happens.
+
+    Args:
+        order: ``links`` (name to ``outer`` and ``inner``, names of interfaces, and ``up`` and ``down``, each the
+            fields of a :class:`~harness.shaper.Shape`) and ``seed``.
+        channel: to the supervisor.
+
+    Raises OSError: an interface is not there, or packet sockets are not allowed.
+    """
+
+    def __init__(self, order: Mapping[str, Any], channel: socket.socket) -> None:
+        self._orders = Orders(channel)
+        self._mover = Mover(self._orders.tell)
+        self._links = {name: self._link(name, link, order["seed"]) for name, link in order["links"].items()}
+        self._mover.add_reader(self._orders.fd, self._obey)
+
+    def _link(self, name: str, given: Mapping[str, Any], seed: int) -> Link:
+        # A stream of chance of its own for each direction keeps what one draws from the others.
+        up, down = (
+            Shaper(Shape(**given[way]), random.Random(f"{seed}/{name}/{way}").random)  # noqa: S311 (no secret)
+            for way in ("up", "down")
+        )
+        return self._mover.add_link(name, Port(given["outer"]), Port(given["inner"]), (up, down))
+
+    def serve(self) -> None:
+        """Until the process is ended."""
+        self._orders.tell({"event": "ready"})
+        # Nothing here makes cycles, and looking for them takes longer the more frames are under way.
+        gc.disable()
+        while True:
+            self._mover.turn()
+
+    def _obey(self) -> None:
+        for order in self._orders.take():
+            number, verb, link = order.pop("number"), order.pop("verb"), self._links[order.pop("link")]
+            if verb not in _VERBS:
+                raise ValueError(f"no such verb: {verb}")
+            if verb == "impair":
+                order.update({way: Shape(**shape) for way, shape in order.items() if shape is not None})
+            answer = getattr(self._mover, verb)(link, **order)
+            self._orders.tell({"done": number, **(answer or {})})
+
+
+def main(text: str) -> None:
+    """Serve; ``text`` is the JSON of the order, with ``channel``, ``supervisor`` and ``life`` as of a cell."""
+    order = json.loads(text)
+    die_with(order["supervisor"], order["life"])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    set_timer_slack()
+    Server(order, socket.socket(fileno=order["channel"])).serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,153 @@
+"""A process that takes orders: both ends of the channel between it and the supervisor.
+
+An order is a line of JSON over a socket: ``number``, ``verb``, ``link``, and what the verb wants. It is answered by
+``{"done": number, "monotonic_ns": when it took effect, ...}``. What happens by itself is told in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from harness.guard import Guard
+from harness.live.processes import environment
+
+_ANSWER_S = 5.0
+_CHUNK_BYTES = 65_536
+
+
+class ServantError(OSError):
+    """The process does not answer."""
+
+
+class Servant:
+    """The supervisor's end, and the process at the other one.
+
+    Args:
+        name: what people call it, with its article: "the relay of the links".
+        module: what the process runs.
+        guard: is told of it.
+        life: as of :class:`~harness.live.processes.Processes`.
+        heard: is given each message in which the process tells of itself.
+    """
+
+    def __init__(
+        self, name: str, module: str, guard: Guard, life: int, heard: Callable[[Mapping[str, Any]], None]
+    ) -> None:
+        self._name = name
+        self._module = module
+        self._guard = guard
+        self._life = life
+        self._heard = heard
+        self._channel: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._unread = b""
+        self._number = 0
+
+    def start(self, order: Mapping[str, Any]) -> None:
+        """Start the process, in the network namespace of this thread, and wait until it serves. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        self._channel = ours
+        whole = {**order, "channel": theirs.fileno(), "supervisor": os.getpid(), "life": self._life}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", self._module, json.dumps(whole)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), self._life),
+                env=environment(),
+            )
+        self._guard.watch_pid(self._process.pid)
+        self._await(lambda told: told.get("event") == "ready")
+
+    def end(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._guard.forget_pid(self._process.pid)
+            self._process = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while there is one."""
+        return None if self._process is None else self._process.pid
+
+    def listen(self) -> None:
+        """Take in what the process has told of itself. Raises ServantError when it has died."""
+        if self._channel is not None:
+            while select.select([self._channel], [], [], 0)[0]:
+                self._receive()
+
+    def say(self, verb: str, link: str, **arguments: Any) -> Mapping[str, Any]:
+        """Give an order and wait until it is done; the answer. Raises ServantError."""
+        if self._channel is None:
+            raise ServantError(f"{self._name} is not there")
+        self._number += 1
+        number = self._number
+        order = {"number": number, "verb": verb, "link": link, **arguments}
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+            self._channel.sendall(json.dumps(order).encode() + b"\n")
+        return self._await(lambda told: told.get("done") == number)
+
+    def _await(self, wanted: Callable[[Mapping[str, Any]], bool]) -> Mapping[str, Any]:
+        deadline = time.monotonic() + _ANSWER_S
+        while True:
+            left = deadline - time.monotonic()
+            assert self._channel is not None
+            if left <= 0 or not select.select([self._channel], [], [], left)[0]:
+                raise ServantError(f"{self._name} gave no answer in {_ANSWER_S:g} s")
+            found = [told for told in self._receive() if wanted(told)]
+            if found:
+                return found[0]
+
+    def _receive(self) -> list[Mapping[str, Any]]:
+        assert self._channel is not None
+        data = self._channel.recv(_CHUNK_BYTES)
+        if not data:
+            raise ServantError(f"{self._name} has died")
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        told: list[Mapping[str, Any]] = [json.loads(line) for line in lines]
+        for each in told:
+            if "event" in each and each["event"] != "ready":
+                self._heard(each)
+        return told
+
+
+class Orders:
+    """The other end, in the process that obeys.
+
+    Args:
+        channel: to the supervisor.
+    """
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._unread = b""
+
+    @property
+    def fd(self) -> int:
+        """Readable when there are orders."""
+        return self._channel.fileno()
+
+    def tell(self, what: Mapping[str, Any]) -> None:
+        """Tell the supervisor, with the time."""
+        self._channel.sendall(json.dumps({"monotonic_ns": time.monotonic_ns(), **what}).encode() + b"\n")
+
+    def take(self) -> Iterator[dict[str, Any]]:
+        """What has been ordered. Raises SystemExit when the supervisor is gone."""
+        data = self._channel.recv(_CHUNK_BYTES)
+        if not data:
+            raise SystemExit
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        yield from map(json.loads, lines)
