@@ -18,21 +18,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from harness import kinds
+from harness import health, kinds
 from harness.ledger import Ledger, credit
 from harness.ledger.columns import codes, columns
-from harness.ledger.inference import BREAK_CAUSES, JOIN_CAUSES, PUBLISHERS, Links
+from harness.ledger.inference import BREAK_CAUSES, JOIN_CAUSES, Links
 from harness.run import Run
 from harness.trace import CAUSES, NONE, Kind, Trace
 
 Array = npt.NDArray[Any]
 State = Literal["valid", "invalid", "unknown"]
-
-LATE_NS = 5_000_000
-"""A message that leaves this much after it was due is late."""
-
-LATE_SHARE = 0.05
-"""With a larger share of late messages the p95 latency is the load generator's, not ZeroMQ's."""
 
 BREAK_TOLERANCE = 0.01
 """Of the causes that are inferred around broken connections so many may be wrong."""
@@ -247,30 +241,8 @@ def _credit(run: Run, trace: Trace, ledger: Ledger) -> Law:
 
 
 def _generator(run: Run, trace: Trace) -> Law:
-    """The load was offered when it was due (live).
-
-    Judged where a send never blocks (PUB). Elsewhere a message may leave late because the one before it
-    had to wait, which is the pattern's affair; that is told, and does not decide.
-    """
-    records, topology = trace.records, run.topology
-    publishing = []
-    for number, flow in enumerate(topology.flows):
-        endpoint = topology.endpoint_of(flow)
-        if endpoint and all(endpoint.socket_type(name) in PUBLISHERS for name in flow.senders):
-            publishing.append(number)
-    sends = (records["kind"] >= Kind.ATTEMPT) & (records["kind"] <= Kind.REJECTED) & (records["peer"] == NONE)
-    at = np.flatnonzero(sends & (records["other_ns"] >= run.warmup_ns))
-    of_publisher = np.isin(records["flow"][at], publishing)
-    decides = bool(of_publisher.any())
-    at = at[of_publisher] if decides else at
-    if not len(at):
-        return Law("generator", "unknown", "nothing was sent", decides=False)
-    late = int(np.count_nonzero(records["time_ns"][at] - records["other_ns"][at] > LATE_NS))
-    detail = f"{late} of {len(at)} messages left more than {LATE_NS // 1_000_000} ms late"
-    if late <= LATE_SHARE * len(at):
-        return Law("generator", "valid", detail)
-    why = "the run missed its rate" if decides else "the run missed its rate, or its senders were held up"
-    return Law("generator", "unknown", f"{detail}: {why}", decides)
+    """The load was offered as it was meant (live), see :func:`harness.health.offered`."""
+    return Law("generator", *health.offered(run, trace))
 
 
 def _twin(trace: Trace) -> Law:

@@ -44,6 +44,11 @@ class Arrivals:
         every = self._poisson(rng) if self.kind == "poisson" else self._regular()
         return dropwhile(lambda due: due < since_ns, every) if since_ns > 0 else every
 
+    def count(self, since_ns: int = 0) -> float:
+        """How many messages are due from then on; of a Poisson schedule the mean."""
+        first_ns = since_ns if self.kind == "poisson" else max(since_ns, self.phase_ns)
+        return self.rate_per_s * max(0, self.until_ns - first_ns) / 1e9
+
     def _regular(self) -> Iterator[int]:
         size = self.burst if self.kind == "burst" else 1
         spacing = size * 1e9 / self.rate_per_s

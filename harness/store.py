@@ -15,13 +15,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +30,7 @@ from harness import __version__
 from harness.check import Checks
 from harness.ledger import Ledger
 from harness.ledger.columns import codes, numbered
+from harness.leftovers import Guard, partial, unfinished
 from harness.run import Run, from_plain
 from harness.trace import Kind, Trace
 
@@ -65,16 +64,6 @@ _ROW_GROUP = 131_072
 
 class StoreError(ValueError):
     """A results folder cannot be written, or is not whole; the text says what is wrong with it."""
-
-
-class Guard(Protocol):
-    """Who deletes an unfinished folder when this process is killed."""
-
-    def watch_path(self, path: Path) -> Any:
-        """From now on, delete ``path`` when this process dies."""
-
-    def forget_path(self, path: Path) -> Any:
-        """No longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,28 +237,13 @@ def save(
         raise StoreError(f"{run.experiment!r} cannot be the name of a folder; an experiment is called like its file")
     target = out / run.experiment / run.id
     try:
-        with _temporary(out / f".partial-{os.getpid()}-{run.id}", guard) as partial:
-            _write(partial, run, trace, ledger, summary)
+        with unfinished(partial(out, run.id), guard) as folder:
+            _write(folder, run, trace, ledger, summary)
             target.parent.mkdir(parents=True, exist_ok=True)
-            _put_in_place(partial, target, guard)
+            _put_in_place(folder, target, guard)
     except OSError as error:
         raise StoreError(f"{target} cannot be written: {error.strerror or error}") from error
     return target
-
-
-@contextlib.contextmanager
-def _temporary(partial: Path, guard: Guard | None) -> Iterator[Path]:
-    """A folder that is gone afterwards, unless it was renamed."""
-    if guard is not None:
-        guard.watch_path(partial)
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if guard is not None:
-            guard.forget_path(partial)
 
 
 def _write(folder: Path, run: Run, trace: Trace, ledger: Ledger, summary: Mapping[str, Any]) -> None:
@@ -309,13 +283,13 @@ def _write_table(path: Path, table: pa.Table) -> None:
     )
 
 
-def _put_in_place(partial: Path, target: Path, guard: Guard | None) -> None:
-    """Rename ``partial`` to ``target``; what stood there goes."""
+def _put_in_place(folder: Path, target: Path, guard: Guard | None) -> None:
+    """Rename ``folder`` to ``target``; what stood there goes."""
     # A folder that is not empty cannot be renamed over: it steps aside first, under a temporary name.
-    with _temporary(partial.with_name(partial.name + "-old"), guard) as aside:
+    with unfinished(folder.with_name(folder.name + "-old"), guard) as aside:
         with contextlib.suppress(FileNotFoundError):
             target.rename(aside)
-        partial.rename(target)
+        folder.rename(target)
 
 
 def load(folder: Path) -> Result:

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.check import Checks, Law, check
+from harness.health import noise
 from harness.ledger import settle
 from harness.ledger.credit import low_water_mark
-from harness.run import Run
+from harness.run import FaultSpec, Run
 from harness.topology import Node, Topology
 from harness.trace import Kind, Trace
 from tests.synthetic import MS, Journal, Pipe, make_run, publish, pubsub, simple
@@ -367,17 +368,75 @@ def test_a_program_that_died_is_invalid() -> None:
     assert checks.verdict == "invalid"
 
 
-@pytest.mark.parametrize(("late", "state"), [(5, "valid"), (6, "unknown")])
-def test_a_publisher_that_missed_its_rate_leaves_the_run_unknown(late: int, state: str) -> None:
+@pytest.mark.parametrize(("late", "state"), [(5, "valid"), (6, "invalid")])
+def test_a_publisher_that_missed_its_rate_makes_the_run_invalid(late: int, state: str) -> None:
     run = make_run(pubsub(("fast",)), world="live", warmup_ns=10 * MS)
     journal = Journal(run)
     for seq in range(110):
         held_up = seq < 10 or 104 <= seq < 104 + late  # the first ten belong to the warm-up
         journal.sent("pub", seq, seq * MS + (6 * MS if held_up else 5 * MS), intended=seq * MS)
         journal.received("fast", "pub", seq, 200 * MS)
-    generator = law(checked(run, journal.trace()), "generator")
+    checks = checked(run, journal.trace())
+    generator = law(checks, "generator")
     assert f"{late} of 100" in generator.detail
+    assert generator.state == checks.verdict == state
+
+
+def published(count: int, late_ns: int = 0, **arrivals: Any) -> Any:
+    """A live run whose publisher was to send as ``arrivals`` says and sent so many, a millisecond apart."""
+    topology = pubsub(("fast",))
+    schedule = {"rate_per_s": 1000.0, "until_ns": 1000 * MS, **arrivals}
+    publisher = replace(topology.nodes[0], options={"arrivals": schedule})
+    run = make_run(replace(topology, nodes=(publisher, *topology.nodes[1:])), world="live")
+    journal = Journal(run)
+    for seq in range(count):
+        journal.sent("pub", seq, seq * MS + late_ns, intended=seq * MS)
+        journal.received("fast", "pub", seq, 2000 * MS)
+    return run, journal.trace()
+
+
+@pytest.mark.parametrize(
+    ("count", "arrivals", "state"),
+    [
+        (989, {}, "valid"),
+        (988, {}, "invalid"),
+        (850, {"kind": "poisson"}, "valid"),
+        (830, {"kind": "poisson"}, "invalid"),
+        (494, {"phase_ns": 500 * MS}, "valid"),
+        (10, {"no such field": 1}, "valid"),
+    ],
+)
+def test_a_publisher_that_sent_too_little_makes_the_run_invalid(
+    count: int, arrivals: dict[str, Any], state: str
+) -> None:
+    run, trace = published(count, **arrivals)
+    generator = law(checked(run, trace), "generator")
     assert generator.state == state
+    assert (f"pub sent {count} of about 1000 messages" in generator.detail) == (state == "invalid")
+    assert law(checked(run, replace(trace, limits_hit=("it took too long",))), "generator").state == "valid"
+
+
+@pytest.mark.parametrize("kind", ["pause", "crash"])
+def test_a_publisher_that_the_experiment_stops_is_not_blamed(kind: str) -> None:
+    run, trace = published(500, late_ns=10 * MS)
+    assert law(checked(run, trace), "generator").state == "invalid"
+    stopped = replace(run, faults=(FaultSpec(label="stop", kind=kind, options={"node": "pub", "at_ns": 0}),))
+    generator = law(checked(stopped, replace(trace, run_id=stopped.id)), "generator")
+    assert (generator.state, generator.decides) == ("unknown", False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, ()),
+        ({"steal_share": 0.03, "foreign_share": 0.08}, ()),
+        ({"steal_share": 0.0312}, ("the host took 3.1% of the processor time away (more than 3%)",)),
+        ({"foreign_share": 0.25}, ("other work took 25.0% of the processor time (more than 8%)",)),
+    ],
+)
+def test_a_run_on_a_noisy_machine_is_marked(environment: dict[str, float], words: tuple[str, ...]) -> None:
+    _, trace = published(10)
+    assert noise(replace(trace, environment=environment)) == words
 
 
 def test_a_sender_that_may_block_is_not_blamed() -> None:

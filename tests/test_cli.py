@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import html
 import json
@@ -510,49 +509,3 @@ def test_an_interrupted_run_leaves_whole_results_only(
     assert json.loads(stdout)["error"] == "interrupted"
     assert "Traceback" not in stderr
     assert 0 < len(results_in(out)) < 1000
-
-
-def processes_marked(mark: str) -> list[str]:
-    """Command lines of living processes that have inherited the mark in their environment."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if mark.encode() in (folder / "environ").read_bytes():
-                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-    return found
-
-
-@pytest.mark.live
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-@pytest.mark.parametrize("batch", range(5))
-def test_a_killed_run_leaves_no_process_and_no_partial_folder(
-    experiment: Path, tmp_path: Path, seed: int, batch: int
-) -> None:
-    """SIGKILL at 20 random moments, four a batch, from before the first run to well into the live ones."""
-    marks = [f"{seed}-{os.getpid()}-{batch}-{number}" for number in range(4)]
-    outs = [tmp_path / mark for mark in marks]
-    words = [sys.executable, "-m", "harness", "run", str(experiment), "--seeds", "4", "--replications", "2", "--out"]
-    with contextlib.ExitStack() as stack:
-        began = time.monotonic()
-        processes = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [*words, str(out)],
-                    cwd=ROOT,
-                    env={**os.environ, "PYTHONPATH": str(ROOT), "HARNESS_TEST": mark},
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                )
-            )
-            for mark, out in zip(marks, outs, strict=True)
-        ]
-        delays_s = np.sort(np.random.default_rng([seed, batch]).uniform(0.2, 9, len(marks)))
-        for delay_s, process, mark, out in zip(delays_s, processes, marks, outs, strict=True):
-            time.sleep(max(0.0, began + float(delay_s) - time.monotonic()))
-            process.kill()
-            process.wait()
-            deadline = time.monotonic() + 2
-            while processes_marked(mark) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            assert processes_marked(mark) == []
-            results_in(out)

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from harness import store
+from harness import leftovers, store
 from harness.check import check
 from harness.ledger import settle
 from harness.metrics import measure_all
@@ -170,7 +170,7 @@ def test_no_folder_of_results_is_ever_deleted_in_place(tmp_path: Path, monkeypat
         deleted.append(Path(path))
         really(path, **how)
 
-    monkeypatch.setattr(store.shutil, "rmtree", watched)
+    monkeypatch.setattr(leftovers.shutil, "rmtree", watched)
     make(tmp_path)
     make(tmp_path)
     assert deleted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from harness import __version__
+from harness import __version__, leftovers
 from harness.cli import console
 from harness.cli.status import FAILED, HELP, VALID, WRONG_INPUT
 from harness.problems import MISSING, ConfigError, Problem
@@ -276,7 +277,7 @@ def _plan(
 
 
 def _make_folder(out: Path) -> None:
-    """Find out before the runs, not after them, that nothing can be saved."""
+    """Find out before the runs, not after them, that nothing can be saved; and remove what a dead harness has left."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         if not os.access(out, os.W_OK | os.X_OK):
@@ -286,6 +287,8 @@ def _make_folder(out: Path) -> None:
         raise ConfigError(
             "--out", [Problem("", str(out), f"cannot use {out} as a folder of results: {reason}")]
         ) from error
+    for path in leftovers.sweep(out, *out.glob("*/"), Path(tempfile.gettempdir())):
+        console.say(f"removed {path}: a run that was killed had left it")
 
 
 def _answer(command: str, groups: Any, failures: Any, json: bool, reports_into: Path | None = None) -> NoReturn:

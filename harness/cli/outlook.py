@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from harness.health import schedule
 from harness.run import Run
 from harness.topology import Flow, Node, Topology
 from harness.units import format_duration_ns
@@ -59,11 +60,8 @@ def _messages(flow: Flow, topology: Topology) -> dict[str, int | None]:
 
 def _scheduled(node: Node) -> int | None:
     """Messages that a sender's schedule holds, on average; None when it has none."""
-    arrivals = node.options.get("arrivals")
-    if not isinstance(arrivals, Mapping):
-        return None
-    span_ns = int(arrivals["until_ns"]) - (int(arrivals.get("phase_ns", 0)))
-    return round(float(arrivals["rate_per_s"]) * max(0, span_ns) / 1e9)
+    arrivals = schedule(node)
+    return None if arrivals is None else round(arrivals.count())
 
 
 def text(document: Mapping[str, Any]) -> Iterator[Text]:

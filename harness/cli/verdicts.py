@@ -14,6 +14,8 @@ from typing import Any
 from harness import compare, store
 from harness.cli.status import FAILED, INCONCLUSIVE, VALID
 from harness.execute import Failure
+from harness.guard import Guard
+from harness.leftovers import partial, unfinished
 from harness.problems import ConfigError, Problem
 
 SOURCE = "experiment.toml"
@@ -145,12 +147,9 @@ def _folders(name: str, out: Path) -> list[Path]:
 
 def keep_source(path: Path, out: Path, experiment: str) -> None:
     """Copy the experiment's file beside its runs, whole or not at all."""
-    temporary = out / f".partial-{os.getpid()}-{SOURCE}"
-    try:
+    with Guard() as guard, unfinished(partial(out, SOURCE), guard, folder=False) as temporary:
         shutil.copyfile(path, temporary)
         temporary.replace(out / experiment / SOURCE)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_reports(groups: Sequence[Group], out: Path) -> list[Path]:

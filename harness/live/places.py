@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from harness.guard import Guard
+from harness.leftovers import scratch, unfinished
 from harness.live.links import Way, ways
 from harness.topology import Topology
 
@@ -70,10 +71,9 @@ class Places:
         return f"tcp://127.0.0.1:{holder.getsockname()[1]}"
 
     def _folder(self) -> Path:
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="zmq-harness-")))
-        self._guard.watch_path(folder)
-        self._stack.callback(self._guard.forget_path, folder)
-        return folder
+        return self._stack.enter_context(
+            unfinished(scratch(Path(tempfile.gettempdir()), f"{self._token}-{len(self._addresses)}"), self._guard)
+        )
 
 
 def _port(address: str) -> int:

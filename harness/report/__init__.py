@@ -7,7 +7,6 @@ setting. What cannot be shown (one world only, nothing lost, nothing delivered) 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,9 @@ import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.compare import Comparison, Invariant, Metric, laws, laws_of
+from harness.guard import Guard
 from harness.ledger.observed import WORLDS, Recorded
+from harness.leftovers import partial, unfinished
 from harness.report import answer
 from harness.run import Run
 from harness.units import readable_ns
@@ -59,12 +60,9 @@ def write(
     page = render(title, question, results, comparison)
     path = out if out.suffix == ".html" else out / _file_name(results)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
+    with Guard() as guard, unfinished(partial(path.parent, path.name), guard, folder=False) as temporary:
         temporary.write_text(page, encoding="utf-8")
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

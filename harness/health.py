@@ -1,0 +1,118 @@
+"""The health of a live run: was the load offered as it was meant, and how much of the machine did others take?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.ledger.inference import PUBLISHERS
+from harness.load import Arrivals
+from harness.run import Run, decode
+from harness.topology import Node
+from harness.trace import NONE, Kind, Trace
+
+LATE_NS = 5_000_000
+"""A message that leaves this much after it was due is late."""
+
+LATE_SHARE = 0.05
+"""With a larger share of late messages the p95 latency is the load generator's, not ZeroMQ's."""
+
+SHORT_SHARE = 0.01
+"""A sender that leaves out a larger share of what it was to send has offered another load."""
+
+_CHANCE = 5.0
+"""Standard deviations by which the number of messages of a Poisson schedule may differ from its mean."""
+
+STEAL_SHARE = 0.03
+FOREIGN_SHARE = 0.08
+"""Shares of all processor time, taken by the host and by other work, over which a run is marked: with more of either,
+tails of latency were seen to be the machine's and not ZeroMQ's."""
+
+
+class Judgement(NamedTuple):
+    """What became of the load: state and words of a law, and whether not knowing decides about the run."""
+
+    state: Literal["valid", "invalid", "unknown"]
+    detail: str
+    decides: bool
+
+
+def offered(run: Run, trace: Trace) -> Judgement:
+    """Whether the load was offered when it was due, and all of it.
+
+    Judged where a send never blocks (PUB, XPUB), and at nodes that no fault and no limit of the experiment hits: a
+    miss is the machine's there, and the run does not tell what it was made to tell. Elsewhere a message may leave
+    late because the one before it had to wait, which is the pattern's affair; that is told, and does not decide.
+    """
+    records = trace.records
+    sends = (records["kind"] >= Kind.ATTEMPT) & (records["kind"] <= Kind.REJECTED) & (records["peer"] == NONE)
+    free = [number for number, node in enumerate(run.topology.nodes) if _is_free(run, node)]
+    of_free = sends & np.isin(records["node"], free)
+    decides = bool(of_free.any())
+    sends = of_free if decides else sends
+    at = np.flatnonzero(sends & (records["other_ns"] >= run.warmup_ns))
+    if not len(at):
+        return Judgement("unknown", "nothing was sent", False)
+    late = int(np.count_nonzero(records["time_ns"][at] - records["other_ns"][at] > LATE_NS))
+    details = [f"{late} of {len(at)} messages left more than {LATE_NS // 1_000_000} ms late"]
+    missed = late > LATE_SHARE * len(at)
+    for number in free if not (trace.limits_hit or trace.errors or trace.broken_off) else ():
+        if short := _short(run.topology.nodes[number], records[of_free & (records["node"] == number)]):
+            details.append(short)
+            missed = True
+    detail = "; ".join(details)
+    if not missed:
+        return Judgement("valid", detail, decides)
+    if decides:
+        return Judgement("invalid", f"{detail}: the run missed its rate", decides)
+    return Judgement("unknown", f"{detail}: the run missed its rate, or its senders were held up", decides)
+
+
+def _is_free(run: Run, node: Node) -> bool:
+    """Whether nothing but the machine can keep this node from sending when it is due."""
+    sends_to = [run.topology.endpoint_of(flow) for flow in run.topology.flows if node.name in flow.senders]
+    never_blocks = bool(sends_to) and all(
+        endpoint is not None and endpoint.socket_type(node.name) in PUBLISHERS for endpoint in sends_to
+    )
+    hit = {fault.options.get("node") for fault in run.faults}
+    together = next(nodes for nodes in run.topology.together() if run.topology.node_id(node.name) in nodes)
+    disturbed = any(run.topology.nodes[one].name in hit for one in together)
+    return never_blocks and not disturbed and not node.socket_options.get("xpub_nodrop")
+
+
+def _short(node: Node, sends: npt.NDArray[Any]) -> str:
+    """In words what is missing of the messages of a schedule; empty when nothing is, or there is no schedule."""
+    arrivals = schedule(node)
+    if arrivals is None:
+        return ""
+    due = arrivals.count(max(0, node.start_ns or 0))
+    spread = _CHANCE * math.sqrt(due) if arrivals.kind == "poisson" else arrivals.burst
+    if len(sends) >= (1 - SHORT_SHARE) * due - spread:
+        return ""
+    return f"{node.name} sent {len(sends)} of about {due:.0f} messages"
+
+
+def schedule(node: Node) -> Arrivals | None:
+    """When a node is to send; None when it has no schedule (it answers, or its program is the user's own)."""
+    given = node.options.get("arrivals")
+    try:
+        return decode(Arrivals, given) if isinstance(given, Mapping) else None
+    except TypeError:
+        return None
+
+
+def noise(trace: Trace) -> tuple[str, ...]:
+    """In words what others took of the machine during a live run, where that was too much."""
+    taken = (
+        ("steal_share", STEAL_SHARE, "the host took {} of the processor time away"),
+        ("foreign_share", FOREIGN_SHARE, "other work took {} of the processor time"),
+    )
+    return tuple(
+        f"{words.format(f'{share:.1%}')} (more than {limit:.0%})"
+        for name, limit, words in taken
+        if (share := trace.environment.get(name, 0.0)) > limit
+    )
