@@ -3,54 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
 
-from harness.load import Arrivals, Service
-from harness.node import STAMP_BYTES, Node, configure
-from harness.topology import Endpoint, Flow, Topology, members
-from harness.topology import Node as NodeSpec
+from harness.node import Node, configure
+from harness.patterns._parts import Load, ReceiverOptions, SenderOptions, names, spec, specs
+from harness.topology import Endpoint, Flow, Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What ``[pattern]`` may say.
+class Options(Load):
+    """What ``[pattern]`` may say, besides the load.
 
     Attributes:
-        rate_per_s: messages a second that the publisher intends to send.
-        size_bytes: of a message, stamp included.
-        transport: tcp, ipc or inproc.
         subscribers: group name to number of subscribers.
-        arrivals: constant, poisson or burst spacing.
-        burst: messages in a burst.
     """
 
-    rate_per_s: float
-    size_bytes: int = 512
-    transport: Literal["tcp", "ipc", "inproc"] = "tcp"
     subscribers: Mapping[str, int] = field(default_factory=lambda: {"sub": 1})
-    arrivals: Literal["constant", "poisson", "burst"] = "constant"
-    burst: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublisherOptions:
-    """Of the role ``pub``. ``socket``: socket options by pyzmq's names."""
-
-    arrivals: Arrivals
-    size_bytes: int = STAMP_BYTES
-    socket: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriberOptions:
-    """Of every subscriber. ``service``: how long it works on each message."""
-
-    service: Service = field(default_factory=Service)
-    socket: Mapping[str, Any] = field(default_factory=dict)
-
-
-def publisher(node: Node, options: PublisherOptions) -> None:
+def publisher(node: Node, options: SenderOptions) -> None:
     """Bind, and publish when due."""
     feed = node.context.socket(node.zmq.PUB)
     configure(feed, options.socket)
@@ -60,7 +31,7 @@ def publisher(node: Node, options: PublisherOptions) -> None:
         node.send(feed, flow="feed", size_bytes=options.size_bytes, intended_ns=due)
 
 
-def subscriber(node: Node, options: SubscriberOptions) -> None:
+def subscriber(node: Node, options: ReceiverOptions) -> None:
     """Connect, subscribe to everything, and work on each message."""
     feed = node.context.socket(node.zmq.SUB)
     configure(feed, options.socket)
@@ -73,18 +44,8 @@ def subscriber(node: Node, options: SubscriberOptions) -> None:
 
 def build(options: Options, duration_ns: int) -> Topology:
     """One publisher ``pub`` and the subscribers, all on the endpoint ``feed``."""
-    arrivals = Arrivals(kind=options.arrivals, rate_per_s=options.rate_per_s, until_ns=duration_ns, burst=options.burst)
-    pub = NodeSpec(
-        name="pub",
-        group="pub",
-        program=f"{__name__}:publisher",
-        options={"arrivals": asdict(arrivals), "size_bytes": options.size_bytes},
-    )
-    subs = tuple(
-        NodeSpec(name=name, group=group, program=f"{__name__}:subscriber")
-        for group, name in members(options.subscribers)
-    )
-    receivers = tuple(sub.name for sub in subs)
+    pub = spec(publisher, "pub", arrivals=options.schedule(duration_ns), size_bytes=options.size_bytes)
+    subs = specs(subscriber, options.subscribers)
     return Topology(
         nodes=(pub, *subs),
         endpoints=(
@@ -92,10 +53,10 @@ def build(options: Options, duration_ns: int) -> Topology:
                 name="feed",
                 transport=options.transport,
                 binder="pub",
-                connecters=receivers,
+                connecters=names(subs),
                 binder_type="PUB",
                 connecter_type="SUB",
             ),
         ),
-        flows=(Flow(name="feed", senders=("pub",), receivers=receivers, delivery="all", endpoint="feed"),),
+        flows=(Flow(name="feed", senders=("pub",), receivers=names(subs), delivery="all", endpoint="feed"),),
     )

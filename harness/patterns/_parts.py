@@ -1,0 +1,148 @@
+"""What patterns share: a load, options that many roles have, nodes of one program, and the envelope's two helpers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
+
+from harness.load import Arrivals, Service
+from harness.node import STAMP_BYTES, Node, configure
+from harness.topology import Node as NodeSpec
+from harness.topology import members
+
+_NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What ``[pattern]`` may say of the load, whatever the pattern.
+
+    Attributes:
+        rate_per_s: messages a second that each sender intends to send.
+        size_bytes: of such a message, stamp included.
+        transport: tcp, ipc or inproc.
+        arrivals: constant, poisson or burst spacing; senders of regular spacing take turns.
+        burst: messages in a burst.
+    """
+
+    rate_per_s: float
+    size_bytes: int = 512
+    transport: Literal["tcp", "ipc", "inproc"] = "tcp"
+    arrivals: Literal["constant", "poisson", "burst"] = "constant"
+    burst: int = 1
+
+    def schedule(self, duration_ns: int, position: int = 0, senders: int = 1) -> dict[str, Any]:
+        """The schedule of one of several senders, as plain :class:`harness.load.Arrivals`.
+
+        Regular ones are shifted, so that not all send at the same nanosecond.
+        """
+        spacing_ns = (self.burst if self.arrivals == "burst" else 1) * 1e9 / self.rate_per_s
+        phase_ns = 0 if self.arrivals == "poisson" else round(position * spacing_ns / senders)
+        arrivals = Arrivals(
+            kind=self.arrivals,
+            rate_per_s=self.rate_per_s,
+            until_ns=duration_ns,
+            burst=self.burst,
+            phase_ns=phase_ns,
+        )
+        return asdict(arrivals)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderOptions:
+    """Of a role that sends when due. ``socket``: socket options by pyzmq's names."""
+
+    arrivals: Arrivals
+    size_bytes: int = STAMP_BYTES
+    socket: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverOptions:
+    """Of a role that works on what it receives. ``service``: how long on each message."""
+
+    service: Service = field(default_factory=Service)
+    socket: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """Of a role that answers. ``service``: how long it works on each request; ``size_bytes``: of a reply."""
+
+    service: Service = field(default_factory=Service)
+    size_bytes: int = STAMP_BYTES
+    socket: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerOptions:
+    """Of a role that passes messages on. ``socket``: options of both its sockets, as far as each has them."""
+
+    socket: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Program(Protocol):
+    __module__: str
+    __name__: str
+
+    def __call__(self, node: Node, options: Any, /) -> None: ...
+
+
+def spec(program: _Program, name: str, group: str = "", **options: Any) -> NodeSpec:
+    """A node that runs this function; ``group`` is its own name unless it is one of several."""
+    reference = f"{program.__module__}:{program.__name__}"
+    return NodeSpec(name=name, group=group or name, program=reference, options=options)
+
+
+def specs(program: _Program, groups: Mapping[str, int], **options: Any) -> tuple[NodeSpec, ...]:
+    """All nodes of these groups, alike."""
+    return tuple(spec(program, name, group, **options) for group, name in members(groups))
+
+
+def senders(
+    program: _Program, groups: Mapping[str, int], load: Load, duration_ns: int, **options: Any
+) -> tuple[NodeSpec, ...]:
+    """All nodes of these groups, each with its own schedule of the load."""
+    every = members(groups)
+    return tuple(
+        spec(
+            program,
+            name,
+            group,
+            arrivals=load.schedule(duration_ns, position, len(every)),
+            size_bytes=load.size_bytes,
+            **options,
+        )
+        for position, (group, name) in enumerate(every)
+    )
+
+
+def names(nodes: Iterable[NodeSpec]) -> tuple[str, ...]:
+    """Their names, in order."""
+    return tuple(node.name for node in nodes)
+
+
+def configure_both(node: Node, first: Any, second: Any, options: Mapping[str, Any]) -> None:
+    """Set each option on those of a broker's two sockets that have it. Raises zmq.ZMQError when neither has."""
+    for name, value in options.items():
+        refused = []
+        for socket in (first, second):
+            try:
+                configure(socket, {name: value})
+            except node.zmq.ZMQError as error:  # EINVAL: an option of another type of socket
+                refused.append(error)
+        if len(refused) == 2:
+            raise refused[0]
+
+
+def receive_until(node: Node, socket: Any, time_ns: int) -> None:
+    """Receive whatever comes until then.
+
+    zmq_poll(3) counts in milliseconds: what comes in the last fraction of one stays in the socket.
+    """
+    while (left_ns := time_ns - node.now()) > 0:
+        if socket.poll(left_ns // _NS_PER_MS):
+            node.recv(socket)
+        elif left_ns < _NS_PER_MS:
+            node.sleep_until(time_ns)
