@@ -200,13 +200,13 @@ BROKEN = [
     # missing
     of_pattern("no duration", 'duration = "5s"', "", "duration: is missing", 'write duration = "1.5s"'),
     of_pattern("no rate", RATE, "", "pattern.rate: is missing", 'write rate = "2k/s"'),
-    of_pattern("no kind", 'kind = "pubsub"', "", "pattern.kind: is missing", "pipeline, pubsub, reqrep"),
+    of_pattern("no kind", 'kind = "pubsub"', "", "pattern.kind: is missing", "proxy, pubsub, reqrep"),
     of_pattern("no factor", "factor = 4", "", "fault.slowdown.factor: is missing", "write factor = 2.5"),
     of_pattern("no kind of fault", 'kind = "slow"', "", "fault.slowdown.kind: is missing", 'write kind = "blackhole"'),
     # kinds and words
     of_pattern("unknown pattern", '"pubsub"', '"pubsubb"', 'pattern.kind = "pubsubb"', 'did you mean "pubsub"?'),
-    of_pattern("pattern outside", '"pubsub"', '"../config"', 'pattern.kind = "../config"', "pipeline, pubsub, reqrep"),
-    of_pattern("kind is a number", '"pubsub"', "1", "pattern.kind = 1", "pipeline, pubsub, reqrep"),
+    of_pattern("pattern outside", '"pubsub"', '"../config"', 'pattern.kind = "../config"', "proxy, pubsub, reqrep"),
+    of_pattern("kind is a number", '"pubsub"', "1", "pattern.kind = 1", "proxy, pubsub, reqrep"),
     of_pattern("unknown fault", 'kind = "slow"', 'kind = "slo"', 'fault.slowdown.kind = "slo"', 'did you mean "slow"?'),
     of_pattern(
         "unknown transport",

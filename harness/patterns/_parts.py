@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol
 
 from harness.load import Arrivals, Service
 from harness.node import STAMP_BYTES, Node, configure
+from harness.topology import Endpoint, Flow, Topology, Transport, members
 from harness.topology import Node as NodeSpec
-from harness.topology import members
 
 _NS_PER_MS = 1_000_000
 
@@ -121,6 +121,44 @@ def senders(
 def names(nodes: Iterable[NodeSpec]) -> tuple[str, ...]:
     """Their names, in order."""
     return tuple(node.name for node in nodes)
+
+
+def brokered(
+    broker: NodeSpec,
+    clients: tuple[NodeSpec, ...],
+    workers: tuple[NodeSpec, ...],
+    *,
+    transport: Transport,
+    backend_type: str,
+    worker_type: str,
+) -> Topology:
+    """REQ clients on ``service`` and workers on ``workers``; the broker binds both, with a ROUTER for the clients."""
+    asking, answering = names(clients), names(workers)
+    return Topology(
+        nodes=(broker, *workers, *clients),
+        endpoints=(
+            Endpoint(
+                name="service",
+                transport=transport,
+                binder=broker.name,
+                connecters=asking,
+                binder_type="ROUTER",
+                connecter_type="REQ",
+            ),
+            Endpoint(
+                name="workers",
+                transport=transport,
+                binder=broker.name,
+                connecters=answering,
+                binder_type=backend_type,
+                connecter_type=worker_type,
+            ),
+        ),
+        flows=(
+            Flow(name="request", senders=asking, receivers=answering, delivery="one", endpoint="service"),
+            Flow(name="reply", senders=answering, receivers=asking, delivery="addressed", endpoint="workers"),
+        ),
+    )
 
 
 def configure_both(node: Node, first: Any, second: Any, options: Mapping[str, Any]) -> None:

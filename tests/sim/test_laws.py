@@ -30,6 +30,10 @@ NAMES = (
     "drop-off",
     "slow-network",
     "subscriber-crash",
+    "fan",
+    "free-workers",
+    "load-balancer",
+    "proxy",
 )
 SEEDS = 200
 CHUNK = 25
