@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.live import probes
+from harness.live.namespaces.layout import emulated
 from harness.problems import MISSING, Problem
 from harness.run import Run
 
@@ -37,11 +38,29 @@ def needs(run: Run) -> tuple[Need, ...]:
 
 
 def _needs(run: Run) -> Iterator[Need]:
-    for link in run.topology.links:
-        yield Need("proxy", f"link.{link.node}")
+    if run.live.network == "namespaces":
+        yield from _of_namespaces(run)
+    else:
+        for link in run.topology.links:
+            yield Need("proxy", f"link.{link.node}")
     for fault in run.faults:
         if fault.kind in _OF_PROCESSES:
             yield Need("signals", f"fault.{fault.label}.kind", fault.kind)
+
+
+def _of_namespaces(run: Run) -> Iterator[Need]:
+    yield Need("netns", "live.network", run.live.network)
+    by_emulator = emulated(run.topology, run.faults)
+    for link in run.topology.links:
+        if link.node in by_emulator:
+            yield Need("emulator", f"link.{link.node}")
+        elif link.rate_bytes_per_s:
+            yield Need("tbf", f"link.{link.node}.rate")
+    for fault in run.faults:
+        if fault.kind == "reset":
+            yield Need("socket_destroy", f"fault.{fault.label}.kind", fault.kind)
+        if fault.options.get("rate_bytes_per_s") and fault.options["link"] not in by_emulator:
+            yield Need("tbf", f"fault.{fault.label}.rate")
 
 
 def missing(runs: Iterable[Run]) -> list[Problem]:

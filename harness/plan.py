@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.config import REPLICATION_LIMIT, Experiment, Variant
+from harness.live.namespaces.layout import emulated
 from harness.problems import MISSING, ConfigError, Problem, did_you_mean
 from harness.run import Run
 
@@ -15,6 +16,9 @@ _OF_PACKETS = {
     what: f"a link's relay passes a byte stream on and can {cannot} of it; leave it out, or use --world sim"
     for what, cannot in (("loss", "lose nothing"), ("reorder", "change no order"), ("duplicate", "repeat nothing"))
 }
+
+_OF_STREAMS = ("half_close",)
+"""Faults that somebody has to be in the stream for."""
 
 
 def plan(
@@ -97,9 +101,34 @@ def _problems(
 
 
 def _not_live(variant: Variant) -> list[Problem]:
-    """What the live world cannot do honestly: its links pass bytes on, and a byte stream has no packets."""
-    if variant.live.network != "proxy":
-        return [Problem("live.network", variant.live.network, 'is not available yet; leave it out, or write "proxy"')]
+    """What the variant asks of its live network and that cannot do honestly."""
+    return _not_in_namespaces(variant) if variant.live.network == "namespaces" else _not_by_relay(variant)
+
+
+def _not_in_namespaces(variant: Variant) -> list[Problem]:
+    """Whoever has only packets in his hands cannot choose a place in a stream, nor end one of its halves."""
+    found = []
+    relay = 'needs a relay in the stream; write live.network = "proxy", or leave it out'
+    for fault in variant.faults:
+        if fault.options.get("cut", "anywhere") != "anywhere":
+            found.append(Problem(f"fault.{fault.label}.cut", fault.options["cut"], f"to cut there {relay}"))
+        if fault.kind in _OF_STREAMS:
+            found.append(Problem(f"fault.{fault.label}.kind", fault.kind, relay))
+    topology = variant.topology
+    for name in emulated(topology, variant.faults):
+        found.append(Problem(f"link.{name}", MISSING, "delays, loses or refuses, which is not available yet there"))
+    homes: dict[int, str] = {}
+    for link in topology.links:
+        home = topology.cells()[topology.node_id(link.node)]
+        if home in homes:
+            why = f"shares a process, and so its network, with {homes[home]}, which has a link, too; leave one out"
+            found.append(Problem(f"link.{link.node}", MISSING, why))
+        homes.setdefault(home, link.node)
+    return found
+
+
+def _not_by_relay(variant: Variant) -> list[Problem]:
+    """A relay passes bytes on, and a byte stream has no packets."""
     found = []
     for what, why in _OF_PACKETS.items():
         links = [(f"link.{link.node}.{what}", getattr(link, what)) for link in variant.topology.links]

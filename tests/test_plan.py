@@ -108,6 +108,63 @@ def test_what_happens_to_packets_is_refused_where_a_link_passes_bytes_on(experim
         plan(changed, ["live"], replications=1)
 
 
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ('kind = "half_close"', r'fault\.f\.kind = "half_close": needs a relay in the stream'),
+        ('kind = "reset"\ncut = "inside"', r'fault\.f\.cut = "inside": to cut there needs a relay in the stream'),
+    ],
+)
+def test_what_a_network_of_namespaces_cannot_do_is_said(tmp_path: Path, fault: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'duration = "5s"\n[live]\nnetwork = "namespaces"\n[pattern]\nkind = "pubsub"\nrate = "10/s"\n'
+        f'[fault.f]\nlink = "sub"\nat = "1s"\n{fault}\n'
+    )
+    with pytest.raises(ConfigError, match=message):
+        plan(config.load(path), ["live"])
+    assert plan(config.load(path), ["sim"])
+    assert plan(config.load(path, ["live.network=proxy"]), ["live"])
+
+
+def test_two_links_of_one_process_are_one_too_many(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        """
+        duration = "5s"
+        live.network = "namespaces"
+        [node]
+        a.program = "mine.py:a"
+        b.program = "mine.py:b"
+        c.program = "mine.py:c"
+        [endpoint.inside]
+        transport = "inproc"
+        binder = "a"
+        binder_type = "PUSH"
+        connecters = ["b"]
+        connecter_type = "PULL"
+        [endpoint.outside]
+        transport = "tcp"
+        binder = "c"
+        binder_type = "PUSH"
+        connecters = ["a", "b"]
+        connecter_type = "PULL"
+        [flow.work]
+        senders = ["a"]
+        receivers = ["b"]
+        delivery = "one"
+        endpoint = "inside"
+        [link.a]
+        [link.b]
+        """
+    )
+    (tmp_path / "mine.py").write_text(
+        "def a(node, options): ...\ndef b(node, options): ...\ndef c(node, options): ...\n"
+    )
+    with pytest.raises(ConfigError, match=r"link\.b: shares a process, and so its network, with a, which has a link"):
+        plan(config.load(path), ["live"])
+
+
 def test_title_and_question_do_not_change_the_id(experiment: Experiment) -> None:
     changed = config.load(experiment.path, ["title=other", "question=other", "seeds=5"])
     assert plan(changed, ["sim"], replications=1)[0].id == plan(experiment, ["sim"], replications=1)[0].id

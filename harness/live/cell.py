@@ -15,6 +15,8 @@ import sys
 import threading
 from typing import NoReturn
 
+from harness.live.doors import enter
+
 ORPHANED = 3
 """Exit status of a cell whose supervisor is gone."""
 
@@ -24,6 +26,7 @@ _PR_SET_PDEATHSIG = 1
 def main(text: str) -> NoReturn:
     """Run the nodes of one cell; ``text`` is the JSON that :mod:`harness.live.supervisor` wrote."""
     order = json.loads(text)
+    enter(order["doors"])  # before there is a thread
     die_with(order["supervisor"], order["life"])
     # Ctrl-C goes to every process of the terminal; the supervisor alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -12,16 +12,18 @@ import os
 import select
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.guard import Guard
+from harness.live.doors import command
 from harness.live.processes import environment
 
 _ANSWER_S = 5.0
 _CHUNK_BYTES = 65_536
+_DESCRIPTORS = 253
+"""More do not come with one message (SCM_MAX_FD)."""
 
 
 class ServantError(OSError):
@@ -37,6 +39,9 @@ class Servant:
         guard: is told of it.
         life: as of :class:`~harness.live.processes.Processes`.
         heard: is given each message in which the process tells of itself.
+
+    Attributes:
+        descriptors: those that the process has sent; closed with it.
     """
 
     def __init__(
@@ -51,21 +56,25 @@ class Servant:
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
         self._number = 0
+        self.descriptors: list[int] = []
 
-    def start(self, order: Mapping[str, Any]) -> None:
-        """Start the process, in the network namespace of this thread, and wait until it serves. Raises OSError."""
+    def start(self, order: Mapping[str, Any], doors: Sequence[int] = ()) -> Mapping[str, Any]:
+        """Start the process, in the namespaces of ``doors``, and wait until it serves; what it says then.
+
+        Raises OSError.
+        """
         ours, theirs = socket.socketpair()
         self._channel = ours
         whole = {**order, "channel": theirs.fileno(), "supervisor": os.getpid(), "life": self._life}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module, json.dumps(whole)],
+                [*command(doors, self._module), json.dumps(whole)],
                 stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), self._life),
+                pass_fds=(theirs.fileno(), self._life, *doors),
                 env=environment(),
             )
         self._guard.watch_pid(self._process.pid)
-        self._await(lambda told: told.get("event") == "ready")
+        return self._await(lambda told: told.get("event") == "ready")
 
     def end(self) -> None:
         """End the process."""
@@ -77,6 +86,8 @@ class Servant:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
+        while self.descriptors:
+            os.close(self.descriptors.pop())
 
     @property
     def pid(self) -> int | None:
@@ -113,7 +124,8 @@ class Servant:
 
     def _receive(self) -> list[Mapping[str, Any]]:
         assert self._channel is not None
-        data = self._channel.recv(_CHUNK_BYTES)
+        data, descriptors, _, _ = socket.recv_fds(self._channel, _CHUNK_BYTES, _DESCRIPTORS)
+        self.descriptors += descriptors
         if not data:
             raise ServantError(f"{self._name} has died")
         *lines, self._unread = (self._unread + data).split(b"\n")

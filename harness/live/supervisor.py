@@ -6,7 +6,6 @@ import contextlib
 import json
 import mmap
 import os
-import secrets
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -17,9 +16,10 @@ import numpy.typing as npt
 from harness.guard import Guard
 from harness.live.clock import wait_until
 from harness.live.control import Control, State, shared_file
-from harness.live.links import Links, RelayError, Way
-from harness.live.places import Places
+from harness.live.links import RelayError, Way
+from harness.live.network import network_of
 from harness.live.processes import Processes
+from harness.live.servant import ServantError
 from harness.live.timeline import Timeline
 from harness.live.usage import Usage
 from harness.run import SETTLE_NS, Run
@@ -55,6 +55,7 @@ class Supervisor:
         errors: node name to what ended its program.
         limits_hit: a sentence for each limit that was hit.
         end_ns: when the run was over, in ns after the start line.
+        environment: plain data on the network of the run, for ``Trace.environment``.
         records: all that was recorded, node by node and then the faults; shape (n,), dtype RECORD_DTYPE.
     """
 
@@ -70,6 +71,7 @@ class Supervisor:
         self.errors: dict[str, str] = {}
         self.limits_hit: list[str] = []
         self.end_ns = 0
+        self.environment: dict[str, Any] = {}
 
     def carry_out(self) -> None:
         """Run from the first process to the last record.
@@ -79,7 +81,6 @@ class Supervisor:
         """
         with contextlib.ExitStack() as stack:
             guard = stack.enter_context(Guard())
-            places = stack.enter_context(Places(self._run.topology, secrets.token_hex(6), guard))
             life, hold = os.pipe()
             stack.callback(os.close, life)
             stack.callback(os.close, hold)
@@ -88,12 +89,13 @@ class Supervisor:
             stack.callback(self._control.close)
             stack.callback(self._close_maps)
             self._processes = Processes(guard, life)
-            self._links = Links(self._run, guard, life, self._connection)
-            stack.callback(self._links.end)
-            self._timeline = Timeline(self._run, self._control, self._processes, self._links, self._recorder, self._now)
+            self._network = network_of(self._run, guard, life, self._connection)
+            stack.callback(self._network.end)
+            links = self._network.links
+            self._timeline = Timeline(self._run, self._control, self._processes, links, self._recorder, self._now)
             self._usage = Usage(self._processes, self._recorder)
             try:
-                self._start(stack, places, control_fd)
+                self._start(stack, control_fd)
                 self._play()
             except BaseException:
                 self._processes.end(at_once=True)
@@ -114,11 +116,10 @@ class Supervisor:
         self._maps.clear()
         self._event_maps.clear()
 
-    def _start(self, stack: contextlib.ExitStack, places: Places, control_fd: int) -> None:
-        """Start relay and cells; descriptors stay open on the stack, for those that are started anew."""
-        if places.ways:
-            aware = any(fault.options.get("cut", "anywhere") != "anywhere" for fault in self._run.faults)
-            self._links.start(places.ways, aware)
+    def _start(self, stack: contextlib.ExitStack, control_fd: int) -> None:
+        """Start network and cells; descriptors stay open on the stack, for those that are started anew."""
+        self._network.start()
+        self.environment.update(self._network.describe())
         text = json.dumps(self._run.plain()).encode()
         run_fd = stack.enter_context(_descriptor("run", len(text)))
         os.pwrite(run_fd, text, 0)
@@ -129,14 +130,16 @@ class Supervisor:
             own = {node: records[node] for node in nodes}
             events = stack.enter_context(_descriptor("events", EVENTS_LIMIT * RECORD_BYTES))
             self._event_maps.append(mmap.mmap(events, EVENTS_LIMIT * RECORD_BYTES))
+            doors = self._network.doors(nodes)
             order = {
+                "doors": doors,
                 "run": run_fd,
                 "control": control_fd,
                 "records": own,
                 "events": events,
-                "addresses": {node: places.addresses(self._nodes[node].name) for node in nodes},
+                "addresses": {node: self._network.addresses(self._nodes[node].name) for node in nodes},
             }
-            self._processes.start(nodes, order, (run_fd, control_fd, events, *own.values()))
+            self._processes.start(nodes, order, (run_fd, control_fd, events, *own.values(), *doors))
 
     # -- the stages ------------------------------------------------------------------------------
 
@@ -151,7 +154,7 @@ class Supervisor:
             self._drain()
         except _StopError:
             pass
-        except RelayError as error:
+        except (RelayError, ServantError) as error:
             self.limits_hit.append(str(error))
         if self._line_ns:
             self.end_ns = self._now()
@@ -203,7 +206,9 @@ class Supervisor:
             busy_ns = max(self._control.busy_until_ns(index) for index in range(len(self._nodes))) - self._line_ns
             last_ns = max(last_ns, min(busy_ns, now))
             if now - last_ns > max(QUIET_NS, QUIET_GAPS * longest_ns):
-                return
+                if not self._network.repeats():
+                    return
+                last_ns = now
             if now > limit_ns:
                 limit_s = self._run.drain_limit_ns / 1e9
                 self.limits_hit.append(f"messages still came {limit_s:g} s after the load had ended (drain limit)")
@@ -224,7 +229,7 @@ class Supervisor:
         wait_until(self._line_ns + until_ns, spin=False)
         self._timeline.act()
         self._usage.sample(self._now())
-        self._links.listen()
+        self._network.listen()
 
     def _connection(self, event: str, way: Way, monotonic_ns: int, in_flight_bytes: int) -> None:
         """The relay made or lost a connection."""

@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 from harness import faults
 from harness.live.control import Control, State
-from harness.live.links import Links
 from harness.live.processes import Processes
 from harness.run import Run
 from harness.trace import EVENTS, NONE, Kind, Recorder
-from harness.world import NotedLinks
+from harness.world import LinkVerbs, NotedLinks
 
 
 class Timeline(NotedLinks):
@@ -32,7 +31,7 @@ class Timeline(NotedLinks):
         run: Run,
         control: Control,
         processes: Processes,
-        links: Links,
+        links: LinkVerbs,
         recorder: Recorder,
         clock: Callable[[], int],
     ) -> None:

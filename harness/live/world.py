@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from harness.live.environment import Machine
 from harness.live.supervisor import Supervisor
 from harness.run import Run
@@ -30,5 +33,11 @@ def execute(run: Run) -> Trace:
         end_ns=supervisor.end_ns,
         limits_hit=tuple(supervisor.limits_hit),
         errors=supervisor.errors,
-        environment=machine.describe(supervisor.records),
+        environment=_merged(machine.describe(supervisor.records), supervisor.environment),
     )
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, table by table; ``over`` counts."""
+    tables = {key: _merged(base[key], value) for key, value in over.items() if isinstance(base.get(key), Mapping)}
+    return {**base, **over, **tables}

@@ -1,0 +1,213 @@
+"""The supervisor's end of a network of namespaces: made, entered, pulled at, and gone."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.guard import Guard
+from harness.leftovers import scratch, unfinished
+from harness.live.links import Way
+from harness.live.namespaces.layout import Layout, address, emulated
+from harness.live.servant import Servant, ServantError
+from harness.run import Run
+from harness.shaper import Shape
+from harness.topology import Link
+from harness.world import Cut, Direction
+
+CONGESTION_CONTROL = "cubic"
+"""What Linux has unless told otherwise; the machine may have been told otherwise, and a namespace inherits that."""
+
+
+class Namespaces:
+    """A namespace for each process of nodes; arguments as of :func:`harness.live.network.network_of`.
+
+    Attributes:
+        links: its cables.
+    """
+
+    def __init__(self, run: Run, guard: Guard, life: int, report: Callable[[str, Way, int, int], None]) -> None:
+        self._run = run
+        self._guard = guard
+        self._layout = Layout(run.topology)
+        self._stack = contextlib.ExitStack()
+        self._folder: Path | None = None
+        self._maker = Servant("the network of namespaces", "harness.live.namespaces.serve", guard, life, self._hear)
+        self._emulator = Servant("the emulator of packets", "harness.live.emulator.serve", guard, life, self._hear)
+        self._owned = False
+        self.links = Cables(run, self._layout, self._maker, self._emulator, report)
+
+    def start(self) -> None:
+        """Make the namespaces; start the emulator if a link needs it."""
+        topology = self._run.topology
+        if any(endpoint.transport == "ipc" for endpoint in topology.endpoints):
+            self._folder = self._stack.enter_context(
+                unfinished(scratch(Path(tempfile.gettempdir()), f"ipc-{secrets.token_hex(4)}"), self._guard)
+            )
+        by_emulator = emulated(topology, self._run.faults)
+        links = {link.node: self._order(link, link.node in by_emulator) for link in topology.links}
+        answer = self._maker.start(
+            {
+                "sites": len(self._layout.sites),
+                "neighbours": self._layout.neighbours(),
+                "congestion_control": CONGESTION_CONTROL,
+                "links": links,
+            }
+        )
+        self._owned = answer["owned"]
+        if by_emulator:
+            self._emulator.start(
+                {
+                    "links": {name: self._emulators(topology.link(name)) for name in by_emulator},
+                    "seed": self._run.seed,
+                },
+                self._maker.descriptors[: 1 + self._owned],
+            )
+
+    def _order(self, link: Link, by_emulator: bool) -> dict[str, Any]:
+        return {
+            "site": self._layout.site(link.node),
+            "emulated": by_emulator,
+            "rate_bytes_per_s": link.rate_bytes_per_s,
+            "queue_bytes": link.queue_bytes,
+        }
+
+    def _emulators(self, link: Link | None) -> dict[str, Any]:
+        assert link is not None
+        site = self._layout.site(link.node)
+        shape = plain(link.shape)
+        return {"outer": f"outer{site}", "inner": f"inner{site}", "up": shape, "down": shape}
+
+    def _hear(self, told: Mapping[str, Any]) -> None:
+        """Descriptors are taken in with any message, and nothing else is told."""
+
+    def end(self) -> None:
+        """End the processes; the namespaces go with the last that is inside."""
+        self._emulator.end()
+        self._maker.end()
+        self._stack.close()
+
+    def listen(self) -> None:
+        """Find out whether the processes are there."""
+        self._maker.listen()
+        self._emulator.listen()
+
+    def repeats(self) -> bool:
+        """Ask the kernel for the timers of all connections, those over silent and pulled cables left out."""
+        return bool(self._maker.say("repeats", "")["repeats"])
+
+    def addresses(self, node: str) -> dict[str, str]:  # noqa: ARG002
+        """The same for all nodes."""
+        topology = self._run.topology
+        return {end.name: self._address(end.name, end.transport, end.binder) for end in topology.endpoints}
+
+    def _address(self, name: str, transport: str, binder: str) -> str:
+        if transport == "inproc":
+            return f"inproc://{name}"
+        if transport == "ipc":  # a file: abstract names are not seen from another namespace
+            assert self._folder is not None
+            return f"ipc://{self._folder / name}"
+        return f"tcp://{address(self._layout.site(binder))}:{self._layout.ports[name]}"
+
+    def doors(self, nodes: tuple[int, ...]) -> Sequence[int]:
+        """The namespace of users, if there is one, and that of the nodes."""
+        owner, (_, *sites) = self._maker.descriptors[: self._owned], self._maker.descriptors[self._owned :]
+        return [*owner, sites[self._layout.site_of[nodes[0]]]]
+
+    def describe(self) -> dict[str, Any]:
+        """Its name, whose rights it has, how tcp controls congestion in it."""
+        return {
+            "network": "namespaces",
+            "namespaces_of": "an ordinary user" if self._owned else "root",
+            "tcp": {"congestion_control": CONGESTION_CONTROL},
+        }
+
+
+class Cables:
+    """The links: what the kernel does by itself is the maker's, the rest the emulator's."""
+
+    def __init__(
+        self,
+        run: Run,
+        layout: Layout,
+        maker: Servant,
+        emulator: Servant,
+        report: Callable[[str, Way, int, int], None],
+    ) -> None:
+        self._shapes = {link.node: link.shape for link in run.topology.links}
+        self._emulated = emulated(run.topology, run.faults)
+        self._maker = maker
+        self._emulator = emulator
+        self._report = report
+        self._ways = {
+            (address(layout.site(end.binder)), layout.ports[end.name], address(layout.site(node))): Way(
+                node, end, node if node in self._shapes else None, end.binder if end.binder in self._shapes else None
+            )
+            for end in run.topology.endpoints
+            if end.name in layout.ports
+            for node in end.connecters
+        }
+
+    def impair(self, link: str, shape: Shape) -> None:
+        """See :class:`harness.world.World`, as for all that follow. Raises ServantError."""
+        if link in self._emulated:
+            self._emulator.say("impair", link, up=plain(shape), down=plain(shape))
+        else:
+            self._maker.say("shape", link, rate_bytes_per_s=shape.rate_bytes_per_s, queue_bytes=shape.queue_bytes)
+
+    def heal(self, link: str) -> None:
+        """As the experiment made it."""
+        self.impair(link, self._shapes[link])
+
+    def blackhole(self, link: str, direction: Direction) -> None:
+        """Packets vanish."""
+        self._maker.say("silence", link, up=direction != "down", down=direction != "up")
+
+    def unsilence(self, link: str) -> None:
+        """Packets pass."""
+        self._maker.say("silence", link, up=False, down=False)
+
+    def link_down(self, link: str) -> None:
+        """The cable is pulled."""
+        self._maker.say("set_down", link, down=True)
+
+    def link_up(self, link: str) -> None:
+        """It is plugged in."""
+        self._maker.say("set_down", link, down=False)
+
+    def reset(self, link: str, cut: Cut) -> None:
+        """All connections over it are broken, at both ends. Raises ServantError for a cut inside the stream."""
+        if cut != "anywhere":
+            raise ServantError(f"a network of namespaces cannot cut a stream {cut} messages")
+        answer = self._maker.say("reset", link)
+        in_flight: dict[Way, int] = {}
+        for end in answer["broken"]:
+            way = self._way(end["local"], end["remote"]) or self._way(end["remote"], end["local"])
+            if way is not None:
+                in_flight[way] = in_flight.get(way, 0) + end["bytes"]
+        for way, size_bytes in in_flight.items():
+            self._report("broke", way, answer["monotonic_ns"], size_bytes)
+
+    def _way(self, binder: Sequence[Any], connecter: Sequence[Any]) -> Way | None:
+        return self._ways.get((binder[0], binder[1], connecter[0]))
+
+    def refuse(self, link: str) -> None:
+        """What asks for a connection over it is refused."""
+        self._emulator.say("refuse", link, on=True)
+
+    def accept(self, link: str) -> None:
+        """As before."""
+        self._emulator.say("refuse", link, on=False)
+
+    def half_close(self, link: str, direction: Direction) -> None:  # noqa: ARG002
+        """Raises ServantError: nobody in the middle of a connection could."""
+        raise ServantError("a network of namespaces cannot close half a connection")
+
+
+def plain(shape: Shape) -> dict[str, Any]:
+    """As orders have it."""
+    return {name: getattr(shape, name) for name in Shape.__dataclass_fields__}
