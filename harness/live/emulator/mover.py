@@ -8,13 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.live.emulator.batch import FRAMES, Batch
 from harness.live.emulator.port import Port
 from harness.live.emulator.way import Agenda, Way
 from harness.live.timer import Timer
 from harness.shaper import Shape, Shaper
 
+_LONGEST_BYTES = 65_536 + 64
+"""What stands for several packets is seen whole, too."""
 _AT_ONCE = 64
 """At most so many are sent before what has come meanwhile is read."""
+_CATCH_UP = 100
+"""At most so many batches of each direction are read before an order is obeyed."""
 _LOOK_NS = 500_000_000
 """From one look for what was lost here to the next."""
 
@@ -44,23 +49,24 @@ class Mover:
     def __init__(self, report: Callable[[Mapping[str, Any]], None]) -> None:
         self._report = report
         self._agenda = Agenda()
+        self._batch = Batch(_LONGEST_BYTES)
         self._epoll = select.epoll()
         self._timer = Timer()
-        self._readers: dict[int, Callable[[], None]] = {}
+        self._readers: dict[int, Callable[[], object]] = {}
         self._links: list[Link] = []
         self._look_ns = 0
         self._late_ns = self._latest_ns = self._sent = 0
         self.add_reader(self._timer.fd, self._timer.acknowledge)
 
-    def add_reader(self, fd: int, handler: Callable[[], None]) -> None:
+    def add_reader(self, fd: int, handler: Callable[[], object]) -> None:
         """Call the handler when that descriptor has something to read."""
         self._epoll.register(fd, select.EPOLLIN)
         self._readers[fd] = handler
 
     def add_link(self, name: str, outer: Port, inner: Port, shapers: tuple[Shaper, Shaper]) -> Link:
         """Join two interfaces; ``shapers``: up and down."""
-        up = Way(outer, inner, shapers[0], self._agenda)
-        down = Way(inner, outer, shapers[1], self._agenda)
+        up = Way(outer, inner, shapers[0], self._agenda, self._batch)
+        down = Way(inner, outer, shapers[1], self._agenda, self._batch)
         up.back, down.back = down, up
         link = Link(name, up, down, {"up": {}, "down": {}})
         self._links.append(link)
@@ -105,6 +111,14 @@ class Mover:
                 if found != link.told[name]:
                     link.told[name] = found
                     self._report({"event": "failed", "link": link.name, "way": name, **found})
+
+    def catch_up(self) -> None:
+        """Take in what came before an order, so that the order is for what comes after it."""
+        for link in self._links:
+            for way in (link.up, link.down):
+                for _ in range(_CATCH_UP):
+                    if way.read() < FRAMES:
+                        break
 
     # -- orders --------------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ import fcntl
 import socket
 import struct
 
+from harness.live.emulator.batch import SO_TIMESTAMPNS
+
 FOREWORD_BYTES = 10
 """Of what the kernel says before each frame (struct virtio_net_hdr), and wants to hear before each."""
 
@@ -49,6 +51,7 @@ class Port:
                 self.socket.setsockopt(socket.SOL_SOCKET, forced, _BUFFER_BYTES)
         mtu = struct.unpack_from("i", self._ask(_GET_MTU), 16)[0]
         self.frame_bytes = FOREWORD_BYTES + _ETHERNET_BYTES + mtu
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.socket.bind((name, _ALL_PROTOCOLS))
         self._dropped = 0
 

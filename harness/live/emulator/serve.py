@@ -66,6 +66,7 @@ class Server:
                 raise ValueError(f"no such verb: {verb}")
             if verb == "impair":
                 order.update({way: Shape(**shape) for way, shape in order.items() if shape is not None})
+            self._mover.catch_up()
             answer = getattr(self._mover, verb)(link, **order)
             self._orders.tell({"done": number, **(answer or {})})
 

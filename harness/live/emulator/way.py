@@ -8,13 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
+from harness.live.emulator.batch import Batch
 from harness.live.emulator.frames import is_traffic, refusal
 from harness.live.emulator.port import FOREWORD_BYTES, Port
 from harness.shaper import NO_ROOM, Shaper
 
-_BATCH = 32
-"""At most so many are read before what is due is sent."""
-_SEVERAL_BYTES = 65_536
 _NO_FOREWORD = bytes(FOREWORD_BYTES)
 _DOWN = (errno.ENETDOWN, errno.ENXIO, errno.ENODEV)
 
@@ -87,6 +85,7 @@ class Way:
         source, sink: where they come from and where they go.
         shaper: of this direction.
         agenda: takes what is to be sent later.
+        batch: to read with.
 
     Attributes:
         back: the other direction; a request that is refused is answered there.
@@ -95,33 +94,33 @@ class Way:
         counts: what has happened so far.
     """
 
-    def __init__(self, source: Port, sink: Port, shaper: Shaper, agenda: Agenda) -> None:
+    def __init__(self, source: Port, sink: Port, shaper: Shaper, agenda: Agenda, batch: Batch) -> None:
         self.back: Way = self  # set by the link
         self.silent = self.refuses = False
         self.counts = Counts()
         self.shaper = shaper
         self._source, self._sink = source, sink
-        self._receive = source.socket.recv
+        self._fd = source.socket.fileno()
+        self._batch = batch
         self._pass_on = sink.socket.send
         self._agenda = agenda
         self._add = agenda.add
-        self._limit = source.frame_bytes + _SEVERAL_BYTES
 
-    def read(self) -> None:
-        """Take in what has come, at most :data:`_BATCH` frames. Raises OSError."""
-        receive, limit, take, clock = self._receive, self._limit, self.take, time.monotonic_ns
+    def read(self) -> int:
+        """Take in what has come, a batch at most; how many frames. Raises OSError."""
         try:
-            for _ in range(_BATCH):
-                frame = receive(limit)
-                take(frame, clock())
-        except BlockingIOError:
-            pass
+            frames = self._batch.read(self._fd)
         except OSError as error:
             if error.errno not in _DOWN:
                 raise
+            return 0
+        take = self.take
+        for came_ns, frame in frames:
+            take(frame, came_ns)
+        return len(frames)
 
     def take(self, frame: bytes, now_ns: int) -> None:
-        """Decide upon a frame that comes now."""
+        """Decide upon a frame that came then."""
         counts = self.counts
         if self.silent:
             counts.silenced += 1
@@ -153,7 +152,7 @@ class Way:
         if shaper.twice:
             counts.doubled += 1
             self._add(due, send, frame)
-        elif due <= now_ns and (not self._agenda.entries or self._agenda.entries[0][0] > due):
+        elif due == now_ns and (not self._agenda.entries or self._agenda.entries[0][0] > due):
             send(frame)
             return
         self._add(due, send, frame)
