@@ -43,6 +43,8 @@ def _needs(run: Run) -> Iterator[Need]:
     else:
         for link in run.topology.links:
             yield Need("proxy", f"link.{link.node}")
+    if run.live.cpu == "one":
+        yield Need("pinning", "live.cpu", run.live.cpu)
     for fault in run.faults:
         if fault.kind in _OF_PROCESSES:
             yield Need("signals", f"fault.{fault.label}.kind", fault.kind)

@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal, cast
 
-from harness import check, ledger, metrics, store
+from harness import check, health, ledger, metrics, store
 from harness.guard import Guard
 from harness.run import Run
 from harness.trace import Trace
@@ -69,6 +69,7 @@ def carry_out(
     out: Path,
     jobs: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    repeat_noisy: int = 0,
 ) -> list[store.Result | Failure]:
     """Execute, settle, check, measure and save each run; give what became of it, in the order of ``runs``.
 
@@ -79,6 +80,7 @@ def carry_out(
         jobs: simulated runs at a time, a process each (default: one a core). 0: in this process, one
             after the other, as a debugger wants it; an interrupt may then end a simulated program only.
         on_progress: called when a run has started (where that is known) and when it is done.
+        repeat_noisy: how often a live run is repeated at the most when others took too much of the machine.
 
     Returns:
         A result for each run that was saved, a :class:`Failure` for each that raised an error.
@@ -87,7 +89,8 @@ def carry_out(
         KeyboardInterrupt: after everything that was started has been ended.
     """
     outcomes: dict[int, store.Result | Failure] = {}
-    with Guard(), contextlib.closing(_each(runs, out, (os.cpu_count() or 1) if jobs is None else jobs)) as events:
+    jobs = (os.cpu_count() or 1) if jobs is None else jobs
+    with Guard(), contextlib.closing(_each(runs, out, jobs, repeat_noisy)) as events:
         for position, event in events:
             state: Literal["started", "saved", "failed"] = "started"
             if not isinstance(event, str):
@@ -98,13 +101,19 @@ def carry_out(
     return [outcomes[position] for position in range(len(runs))]
 
 
-def carry_out_one(run: Run, out: Path) -> Path:
-    """Execute one run here and save what it gave; its folder. Raises what the stages raise."""
-    trace = execute(run)
+def carry_out_one(run: Run, out: Path, repeat_noisy: int = 0) -> Path:
+    """Execute one run here and save what it gave; its folder. Raises what the stages raise.
+
+    While the machine was too noisy (:func:`harness.health.noise`) it is executed again, ``repeat_noisy`` times at the
+    most. The last attempt counts, whatever it gave; the summary says why there were others.
+    """
+    repeated: list[tuple[str, ...]] = []
+    while (marks := health.noise(trace := execute(run))) and len(repeated) < repeat_noisy:
+        repeated.append(marks)
     settled = ledger.settle(run, trace)
     checks = check.check(run, trace, settled)
     measured = metrics.measure_all(settled.messages, run)
-    summary = store.summarize(run, trace, settled, checks, measured)
+    summary = store.summarize(run, trace, settled, checks, measured, repeated)
     with Guard() as guard:
         return store.save(out, run, trace, settled, summary, guard)
 
@@ -112,7 +121,7 @@ def carry_out_one(run: Run, out: Path) -> Path:
 _Event = tuple[int, "store.Result | Failure | str"]
 
 
-def _each(runs: Sequence[Run], out: Path, jobs: int) -> Generator[_Event, None, None]:
+def _each(runs: Sequence[Run], out: Path, jobs: int, repeat_noisy: int) -> Generator[_Event, None, None]:
     """Positions of runs, with ``"started"`` or what became of the run."""
     simulated = [position for position, run in enumerate(runs) if run.world != "live"]
     live = [position for position, run in enumerate(runs) if run.world == "live"]
@@ -122,7 +131,7 @@ def _each(runs: Sequence[Run], out: Path, jobs: int) -> Generator[_Event, None, 
     for position in simulated + live:
         yield position, "started"
         try:
-            yield position, store.load(carry_out_one(runs[position], out))
+            yield position, store.load(carry_out_one(runs[position], out, repeat_noisy))
         except Exception as error:
             yield position, Failure(runs[position], reason_of(error))
 

@@ -43,9 +43,12 @@ class Live:
         network: what lies between the nodes. ``"proxy"``: loopback, and a relay of bytes in each link; needs no
             privilege. ``"namespaces"``: a network namespace for each process and an interface for each link, so that
             the kernel's own tcp meets them; Linux, with the right to make namespaces.
+        cpu: which cores the processes of the run have: ``"all"`` that the harness has, or ``"one"``, which takes most
+            of the machine's own noise out of latencies at low rates. Nothing is predicted from it.
     """
 
     network: Literal["proxy", "namespaces"] = "proxy"
+    cpu: Literal["all", "one"] = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

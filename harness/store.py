@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ import tomli_w
 
 from harness import __version__
 from harness.check import Checks
+from harness.health import noise
 from harness.ledger import Ledger
 from harness.ledger.columns import codes, numbered
 from harness.leftovers import Guard, partial, unfinished
@@ -93,7 +94,14 @@ class Result:
         return _read_json(self.folder / ENVIRONMENT)
 
 
-def summarize(run: Run, trace: Trace, ledger: Ledger, checks: Checks, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def summarize(
+    run: Run,
+    trace: Trace,
+    ledger: Ledger,
+    checks: Checks,
+    metrics: Mapping[str, Any],
+    repeated: Sequence[Sequence[str]] = (),
+) -> dict[str, Any]:
     """The figures of a run as plain data.
 
     Args:
@@ -102,11 +110,13 @@ def summarize(run: Run, trace: Trace, ledger: Ledger, checks: Checks, metrics: M
         ledger: what became of it.
         checks: how it stands with the laws.
         metrics: from :func:`harness.metrics.measure_all`.
+        repeated: for each attempt at this run that was given up before, why.
 
     Returns:
         ``experiment``, ``variant``, ``replication``, ``run_id``, ``world``, ``seed``, ``profile``,
         ``duration_ns``, ``warmup_ns``, ``end_ns``; ``verdict``, ``checks`` (list of ``name``, ``state``,
-        ``detail``), ``vacuous``, ``limits_hit``, ``errors``; ``ledger`` (the whole run: ``expected``,
+        ``detail``), ``vacuous``, ``limits_hit``, ``errors``, ``noise`` (why the machine was
+        too noisy, if it was) and ``repeated``; ``ledger`` (the whole run: ``expected``,
         ``delivered``, ``lost.<cause>``, ``in_flight``, ``unexplained``, and ``duplicated``, ``blocked``,
         ``unstamped``, ``not_owed``); ``nodes.<name>`` (the whole run: ``sent`` messages, owed deliveries
         ``received`` and ``lost`` there, ``duplicated``, and ``rejected`` sends);
@@ -130,6 +140,8 @@ def summarize(run: Run, trace: Trace, ledger: Ledger, checks: Checks, metrics: M
         "vacuous": checks.vacuous,
         "limits_hit": trace.limits_hit,
         "errors": dict(trace.errors),
+        "noise": noise(trace),
+        "repeated": repeated,
         "ledger": _ledger(ledger),
         "nodes": _nodes(run, trace, ledger),
         "latency_ns": _latency(metrics["latency"]["all"]),

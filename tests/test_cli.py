@@ -24,7 +24,7 @@ from harness.run import Run
 from harness.trace import Kind, Trace
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ("run", "check", "list", "compare", "report")
+COMMANDS = ("run", "check", "list", "compare", "report", "doctor")
 
 EXPERIMENT = """
 title     = "Tiny & lossy"
@@ -375,6 +375,26 @@ def test_status_0_when_the_worlds_differ(
     answer = harness("run", experiment, "--jobs", 0, "--out", tmp_path / "out")
     assert "parity: differ" in answer.stdout
     assert answer.status == 0
+
+
+@pytest.mark.usefixtures("no_sockets")
+def test_a_noisy_machine_is_told_and_the_run_repeated_if_asked(
+    harness: Harness, experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def noisy(run: Run) -> Trace:
+        trace = played(run)
+        return dataclasses.replace(trace, environment={**trace.environment, "foreign_share": 0.25})
+
+    played = execute.execute
+    monkeypatch.setattr(execute, "execute", noisy)
+    words = ["--world", "live", "--replications", 2, "--repeat-noisy", 1, "--out", tmp_path / "out"]
+    answer = harness("run", experiment, *words)
+    told = "noisy machine: 2 of 2 live runs; in one of them other work took 25.0% of the processor time (more than 8%)"
+    assert told in answer.stdout
+    assert "attempts that were given up for a noisy machine: 2" in answer.stdout
+    page = (tmp_path / "out" / "tiny" / "report.html").read_text()
+    assert "noisy machine: other work took 25.0% of the processor time" in page
+    assert "attempt 1 was on a noisy machine" in page
 
 
 # --- wrong input ---

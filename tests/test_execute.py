@@ -159,6 +159,29 @@ def test_live_runs_go_one_by_one_after_all_simulations(tmp_path: Path, monkeypat
     assert beside == [(1, [], 2), (2, [], 3)]
 
 
+@pytest.mark.parametrize(
+    ("shares", "allowed", "attempts"),
+    [([0.0], 3, 1), ([0.5, 0.0], 3, 2), ([0.5, 0.5, 0.0], 1, 2), ([0.5, 0.0], 0, 1)],
+    ids=["quiet", "quiet the second time", "never quiet", "not asked"],
+)
+def test_a_noisy_live_run_is_repeated_as_often_as_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares: list[float], allowed: int, attempts: int
+) -> None:
+    done: list[float] = []
+
+    def live(run: Run) -> Trace:
+        done.append(shares[len(done)])
+        return dataclasses.replace(predicted(run), environment={"steal_share": done[-1]})
+
+    monkeypatch.setattr(execute, "execute", live)
+    (result,) = carry_out([run_of(1, "live")], tmp_path, repeat_noisy=allowed)
+    assert isinstance(result, store.Result)
+    assert len(done) == attempts
+    marks = ["the host took 50.0% of the processor time away (more than 3%)"]
+    assert result.summary["noise"] == (marks if done[-1] else [])
+    assert result.summary["repeated"] == [marks] * (attempts - 1)
+
+
 def test_an_interrupt_ends_all_that_was_started(tmp_path: Path) -> None:
     def interrupt(step: Progress) -> None:
         raise KeyboardInterrupt

@@ -123,6 +123,7 @@ Jobs = Annotated[
         "harness run experiments/slow-subscriber.toml --world sim --seeds 200",
         "harness run experiments/worker-pool.toml --set duration=2s --set pattern.rate=5k/s",
         "harness run experiments/late-joiner.toml --replications 20 --json > result.json",
+        "harness run experiments/request-reply.toml --set live.cpu=one --repeat-noisy 3",
     )
 )
 def run(
@@ -136,6 +137,16 @@ def run(
     out: Out = Path("results"),
     jobs: Jobs = None,
     json: Json = False,
+    repeat_noisy: Annotated[
+        int,
+        typer.Option(
+            "--repeat-noisy",
+            min=0,
+            max=100,
+            metavar="N",
+            help="Repeat a live run up to N times while others take too much of the machine.",
+        ),
+    ] = 0,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the HTML report.")] = True,
 ) -> None:
     """Run an experiment, in the simulation and live, and put both side by side."""
@@ -146,7 +157,7 @@ def run(
     from harness.cli import verdicts
 
     with console.progress(runs) as advance:
-        outcomes = execute.carry_out(runs, out, jobs, advance)
+        outcomes = execute.carry_out(runs, out, jobs, advance, repeat_noisy)
     results, failures = verdicts.split(outcomes)
     if results:
         verdicts.keep_source(loaded.path, out, loaded.name)

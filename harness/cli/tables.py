@@ -37,6 +37,7 @@ def answer(groups: Sequence[Group]) -> Iterator[RenderableType]:
         if group.comparison is not None:
             yield from _parity(group.comparison)
         yield from _laws(group)
+        yield from _noise(group)
 
 
 def _table(title: str, *columns: str, caption: str = "") -> Table:
@@ -155,6 +156,16 @@ def _laws(group: Group) -> Iterator[RenderableType]:
     verdicts = [str(result.summary["verdict"]) for result in group.results]
     worst = next((state for state in ("invalid", "unknown") if state in verdicts), "valid")
     yield _verdict("runs", worst, _why(group.results, worst))
+
+
+def _noise(group: Group) -> Iterator[Text]:
+    """How many live runs had a noisy machine, what the noisiest of them had, and how many were repeated for it."""
+    marked = [result.summary["noise"] for result in group.live if result.summary.get("noise")]
+    if marked:
+        told = f"{len(marked)} of {len(group.live)} live runs; in one of them {', and '.join(max(marked, key=len))}"
+        yield Text.assemble(("noisy machine: ", "bold yellow"), told)
+    if again := sum(len(result.summary.get("repeated", ())) for result in group.live):
+        yield Text(f"attempts that were given up for a noisy machine: {again}")
 
 
 def _by_world(group: Group) -> list[tuple[str, Sequence[Result]]]:

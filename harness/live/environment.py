@@ -14,9 +14,26 @@ import numpy.typing as npt
 import zmq
 
 from harness import __version__
+from harness.live.pinning import allowed
 from harness.trace import NONE, Kind
 
 _SYSCTL = Path("/proc/sys/net")
+_CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+_TCP = (
+    "ipv4/tcp_wmem",
+    "ipv4/tcp_rmem",
+    "core/wmem_max",
+    "core/rmem_max",
+    "ipv4/tcp_congestion_control",
+    "ipv4/tcp_moderate_rcvbuf",
+    "ipv4/tcp_autocorking",
+    "ipv4/tcp_sack",
+    "ipv4/tcp_slow_start_after_idle",
+    "ipv4/tcp_rto_min_us",
+    "ipv4/tcp_retries2",
+    "ipv4/tcp_syn_retries",
+)
+"""What of the kernel's settings the figures of a run depend on."""
 _TICKS_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -24,6 +41,7 @@ class Machine:
     """Looks at the machine before a run (on construction) and after it (:meth:`describe`)."""
 
     def __init__(self) -> None:
+        self._cores = allowed()
         self._before = _processor_s()
         self._own_before = _own_s()
 
@@ -44,13 +62,9 @@ class Machine:
             "kernel": f"{platform.system()} {platform.release()}",
             "cpu": _cpu_model(),
             "cores": os.cpu_count() or 0,
-            "tcp": {
-                "wmem": _sysctl("ipv4/tcp_wmem"),
-                "rmem": _sysctl("ipv4/tcp_rmem"),
-                "wmem_max": _sysctl("core/wmem_max"),
-                "rmem_max": _sysctl("core/rmem_max"),
-                "congestion_control": _sysctl("ipv4/tcp_congestion_control"),
-            },
+            "cores_of_the_run": self._cores,
+            "clock_source": _first_line(_CLOCK_SOURCE),
+            "tcp": {name.rpartition("/")[2].removeprefix("tcp_"): _sysctl(name) for name in _TCP},
             "generator": lateness(records),
         }
         after = _processor_s()
@@ -111,7 +125,11 @@ def _cpu_model() -> str:
 
 
 def _sysctl(name: str) -> str | None:
+    return _first_line(_SYSCTL / name)
+
+
+def _first_line(path: Path) -> str | None:
     try:
-        return " ".join((_SYSCTL / name).read_text().split())
+        return " ".join(path.read_text().split())
     except OSError:
         return None

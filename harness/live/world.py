@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.live.environment import Machine
+from harness.live.pinning import pinned
 from harness.live.supervisor import Supervisor
 from harness.run import Run
 from harness.trace import Trace
@@ -20,9 +21,10 @@ def execute(run: Run) -> Trace:
 
     Raises OSError when processes or addresses cannot be had; KeyError, TypeError for faults that make no sense.
     """
-    machine = Machine()
-    supervisor = Supervisor(run)
-    supervisor.carry_out()
+    with pinned(run.live.cpu):
+        machine = Machine()
+        supervisor = Supervisor(run)
+        supervisor.carry_out()
     topology = run.topology
     return Trace(
         run_id=run.id,

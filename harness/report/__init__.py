@@ -226,7 +226,9 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
     limits = [str(sentence) for sentence in summary.get("limits_hit", ())]
     errors = [f"{node}: {text}" for node, text in dict(summary.get("errors", {})).items()]
     broken = [f"{name}: {detail}" for name, state, detail in laws_of(summary) if state == "invalid"]
-    return limits + errors + broken
+    noise = [f"noisy machine: {words}" for words in summary.get("noise", ())]
+    again = [f"attempt {number + 1} was on a noisy machine" for number in range(len(summary.get("repeated", ())))]
+    return limits + errors + broken + noise + again
 
 
 def find_share(tree: Mapping[str, Any], word: str) -> float | None:

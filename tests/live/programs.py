@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 from harness.node import Node
@@ -24,6 +25,13 @@ def fails(node: Node, options: SimpleNamespace) -> None:
 def fails_early(node: Node, options: SimpleNamespace) -> None:
     """Dies of an exception before it is ready."""
     raise RuntimeError("no sockets today")
+
+
+def tells_its_cores(node: Node, options: SimpleNamespace) -> None:
+    """Fails with the cores that each of its threads may have, libzmq's included."""
+    node.context.socket(node.zmq.PULL)
+    threads = [int(path.name) for path in Path("/proc/self/task").iterdir()]
+    raise RuntimeError(f"cores: {sorted({core for thread in threads for core in os.sched_getaffinity(thread)})}")
 
 
 def exits(node: Node, options: SimpleNamespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from harness.live import supervisor
 from harness.live.world import execute
-from harness.run import SETTLE_NS, FaultSpec
+from harness.run import SETTLE_NS, FaultSpec, Live
 from harness.topology import Endpoint, Flow, Topology
 from harness.trace import EVENTS, NONE, Kind
 
@@ -150,3 +151,16 @@ def test_the_environment_says_what_the_figures_depend_on() -> None:
     assert {"pyzmq", "python", "kernel", "cpu", "tcp"} <= environment.keys()
     for share in ("steal_share", "foreign_share"):
         assert 0.0 <= environment[share] <= 1.0
+    assert environment["tcp"]["congestion_control"]
+    assert environment["cores_of_the_run"] == sorted(os.sched_getaffinity(0))
+
+
+@pytest.mark.needs("pinning")
+@pytest.mark.parametrize("cpu", ["one", "all"])
+def test_all_threads_of_a_run_have_the_cores_that_it_says(cpu: Any) -> None:
+    before = os.sched_getaffinity(0)
+    trace = execute(run_of(alone("tells_its_cores"), live=Live(cpu=cpu)))
+    cores = [max(before)] if cpu == "one" else sorted(before)
+    assert f"cores: {cores}" in trace.errors["one"]
+    assert trace.environment["cores_of_the_run"] == cores
+    assert os.sched_getaffinity(0) == before
