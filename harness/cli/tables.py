@@ -160,9 +160,10 @@ def _laws(group: Group) -> Iterator[RenderableType]:
 
 def _noise(group: Group) -> Iterator[Text]:
     """How many live runs had a noisy machine, what the noisiest of them had, and how many were repeated for it."""
-    marked = [result.summary["noise"] for result in group.live if result.summary.get("noise")]
+    marked: list[list[str]] = [result.summary["noise"] for result in group.live if result.summary.get("noise")]
     if marked:
-        told = f"{len(marked)} of {len(group.live)} live runs; in one of them {', and '.join(max(marked, key=len))}"
+        noisiest = max(marked, key=len)
+        told = f"{len(marked)} of {len(group.live)} live runs; in one of them {', and '.join(noisiest)}"
         yield Text.assemble(("noisy machine: ", "bold yellow"), told)
     if again := sum(len(result.summary.get("repeated", ())) for result in group.live):
         yield Text(f"attempts that were given up for a noisy machine: {again}")
