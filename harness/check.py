@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from harness import health, kinds
 from harness.ledger import Ledger, credit
-from harness.ledger.columns import codes, columns
+from harness.ledger.columns import codes, columns, integers
 from harness.ledger.inference import BREAK_CAUSES, JOIN_CAUSES, Links
+from harness.ledger.stays import crashes
 from harness.run import Run
 from harness.trace import CAUSES, NONE, Kind, Trace
 
@@ -31,7 +32,11 @@ State = Literal["valid", "invalid", "unknown"]
 BREAK_TOLERANCE = 0.01
 """Of the causes that are inferred around broken connections so many may be wrong."""
 
-_INFERABLE = (*JOIN_CAUSES, *BREAK_CAUSES, "hwm_sender", "crash_unread", "rejected")
+AT_A_CRASH_BYTES = 16_384
+"""A batch and a small kernel buffer: no better does an observer know how much lay in a process that died."""
+
+_CRASH_CAUSES = ("crash_unread", "crash_unsent")
+_INFERABLE = (*JOIN_CAUSES, *BREAK_CAUSES, *_CRASH_CAUSES, "hwm_sender", "rejected", "late_reply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def check(run: Run, trace: Trace, ledger: Ledger) -> Checks:
     if trace.world == "live":
         laws.append(_generator(run, trace))
     else:
-        laws += [_twin(trace), _inference(ledger)]
+        laws += [_twin(trace), _inference(run, trace, ledger)]
     vacuous = _vacuous(run, ledger)
     verdict: State = "valid"
     if any(law.state == "invalid" for law in laws):
@@ -252,13 +257,13 @@ def _twin(trace: Trace) -> Law:
     return Law("twin", "valid", "no check inside the twin failed")
 
 
-def _inference(ledger: Ledger) -> Law:
+def _inference(run: Run, trace: Trace, ledger: Ledger) -> Law:
     """Causes inferred from outside are the true ones, wherever the premises of the inference hold.
 
     The premise is a receiver that subscribed to everything, and a cause that leaves a mark outside: a row with any
     other true cause is beyond it, and so are live runs of the same experiment, which the detail says. When exactly a
     connection ended, either side learns a little later than the other: where one broke, a share of
-    :data:`BREAK_TOLERANCE` may be wrong.
+    :data:`BREAK_TOLERANCE` may be wrong, and for each process that died :data:`AT_A_CRASH_BYTES`.
     """
     truth, names = codes(ledger.messages, "cause")
     inferred, inferred_names = codes(ledger.messages, "inferred")
@@ -269,8 +274,11 @@ def _inference(ledger: Ledger) -> Law:
     outside = int(np.count_nonzero((inferred >= 0) & ~premise))
     wrong = np.flatnonzero(premise & (kinds_of[truth] != inferred_kinds[inferred]))
     scored = int(np.count_nonzero(premise))
-    broke = bool(np.isin(names, (*BREAK_CAUSES, "crash_unread"))[truth[truth >= 0]].any())
-    if len(wrong) > (BREAK_TOLERANCE * scored if broke else 0):
+    broke = bool(np.isin(names, (*BREAK_CAUSES, *_CRASH_CAUSES))[truth[truth >= 0]].any())
+    deaths = len(list(crashes(run, trace.records[trace.records["kind"] == Kind.EVENT])))
+    sizes = integers(ledger.messages, "size_bytes")[wrong]
+    allowed = BREAK_TOLERANCE * scored if broke else 0
+    if len(wrong) > allowed and int(sizes.sum()) > deaths * AT_A_CRASH_BYTES:
         row = ledger.messages.slice(int(wrong[0]), 1).to_pylist()[0]
         return Law(
             "inference",
@@ -305,7 +313,8 @@ def _reached(claim: str, run: Run, ledger: Ledger) -> bool:
         return any(one["max"] > 1 for one in backlog["receivers"].values())
     if claim == "every_receiver":
         return not _without_message(run, ledger)
-    same: Iterable[str] = JOIN_CAUSES if run.world == "live" and claim in JOIN_CAUSES else (claim,)
+    alike = (causes for causes in (JOIN_CAUSES, BREAK_CAUSES) if run.world == "live" and claim in causes)
+    same: Iterable[str] = next(alike, (claim,))
     return any(ledger.lost.get(cause, 0) for cause in same)
 
 

@@ -13,6 +13,7 @@ from harness.live import probes
 from harness.live.namespaces.layout import emulated
 from harness.problems import MISSING, Problem
 from harness.run import Run
+from harness.units import format_size_bytes
 
 _OF_PROCESSES = ("crash", "pause")
 """Faults that hit a process, whatever the network is."""
@@ -45,6 +46,9 @@ def _needs(run: Run) -> Iterator[Need]:
             yield Need("proxy", f"link.{link.node}")
     if run.live.cpu == "one":
         yield Need("pinning", "live.cpu", run.live.cpu)
+    for node in run.topology.nodes:
+        if node.memory_limit_bytes is not None:
+            yield Need("memory_limit", f"node.{node.name}.memory", format_size_bytes(node.memory_limit_bytes))
     for fault in run.faults:
         if fault.kind in _OF_PROCESSES:
             yield Need("signals", f"fault.{fault.label}.kind", fault.kind)

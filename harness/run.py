@@ -25,6 +25,9 @@ SETTLE_NS = 500_000_000
 handshakes and subscriptions are done when the load begins (simulation; the live world waits until
 all are ready and then as long again)."""
 
+MEMORY_PERIOD_NS = 10_000_000
+"""From one look at the memory of a process that is limited to the next, in both worlds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultSpec:

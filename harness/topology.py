@@ -31,6 +31,8 @@ class Node:
         options: plain data for the program's options class (see :func:`harness.run.decode`).
         start_ns: when the program starts, in ns after the start line. ``None``: with all the
             others, before the start line.
+        memory_limit_bytes: its process is killed when it has taken so much more memory than it had when its
+            program was ready (a bare Python differs between machines, what is queued does not). ``None``: no limit.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Node:
     program: str
     options: Mapping[str, Any] = field(default_factory=dict)
     start_ns: int | None = None
+    memory_limit_bytes: int | None = None
 
     @property
     def socket_options(self) -> Mapping[str, Any]:
@@ -164,6 +167,16 @@ class Topology:
             joined = [cell[member] for member in members]
             cell = [lowest if each in joined else each for each in cell]
         return tuple(cell)
+
+    def memory_limits(self) -> dict[tuple[int, ...], int]:
+        """The nodes of each process whose memory is limited, and its limit in bytes: the least of its nodes'."""
+        found: dict[tuple[int, ...], int] = {}
+        for nodes in self.together():
+            limits = [self.nodes[node].memory_limit_bytes for node in nodes]
+            given = [limit for limit in limits if limit is not None]
+            if given:
+                found[nodes] = min(given)
+        return found
 
     def together(self) -> tuple[tuple[int, ...], ...]:
         """The nodes of each process, by position; see :meth:`cells`."""

@@ -109,11 +109,14 @@ EVENTS = (
     "cpu_ms",
     "switches",
     "link_broke",
+    "grown_kib",
+    "memory_limit",
 )
 """What else happens: socket monitor events, pipes known to a socket, faults (aux: position of the
 fault in the run; node: whom it hits), marks of programs, a program's start and end, and samples of a
 live process (aux: memory in KiB, processor time in ms, context switches, the last two since its start);
-connections that a link's relay has seen break (aux: bytes in its hands and in the kernel's)."""
+connections that a link's relay has seen break (aux: bytes in its hands and in the kernel's); of a process whose
+memory is limited, what it has taken since it was ready, and its end at that limit (aux: KiB)."""
 
 
 class Kind(IntEnum):

@@ -117,8 +117,12 @@ BROKEN = [
     of_pattern("unknown key of a pattern", SIZE, 'sice = "512B"', 'pattern.sice = "512B"', 'did you mean "size"?'),
     of_pattern("unit in the key", SIZE, "size_bytes = 512", "pattern.size_bytes = 512", 'write size = "512B"'),
     of_pattern("unknown key of a node", "service", "servise", "node.slow.servise = ", 'did you mean "service"?'),
-    of_pattern("key of another role", "service", "arrivals", "node.slow.arrivals = ", "service, start, options"),
+    of_pattern(
+        "key of another role", "service", "arrivals", "node.slow.arrivals = ", "service, start, memory, options"
+    ),
     of_pattern("unknown key of a fault", "lasts", "last", 'fault.slowdown.last = "1s"', 'did you mean "lasts"?'),
+    of_pattern("memory without a unit", "service", "memory = 64\nservice", "node.slow.memory = 64", '"512B", "8KiB"'),
+    of_pattern("little memory", "service", 'memory = "64kB"\nservice', "is out of range; write 1MiB to 4GiB"),
     of_pattern("program beside a pattern", "service", "program", "node.slow.program = ", "unknown key", "service"),
     of_pattern("link of nobody", "[node.slow]", "[link.slo]\n[node.slow]", "link.slo = {}", 'did you mean "slow"?'),
     of_pattern("link is no table", "[node.slow]", "[link]\nslow = 1\n[node.slow]", "link.slow = 1", "must be a table"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.check import Checks, Law, check
 from harness.health import noise
 from harness.ledger import settle
-from harness.ledger.credit import low_water_mark
+from harness.ledger.marks import low_water_mark
 from harness.run import FaultSpec, Run
 from harness.topology import Node, Topology
 from harness.trace import Kind, Trace

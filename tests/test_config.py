@@ -173,6 +173,20 @@ options = {{ rcvhwm = 5, linger = "1s" }}
     assert all("service" in node(experiment, f"slow-{number}").options for number in (1, 2))
 
 
+def test_memory_is_limited_by_group_and_by_node(write: Write) -> None:
+    experiment = config.load(write(f'{BASE}[node.slow]\nmemory = "64MiB"\n[node.slow-2]\nmemory = "1GiB"'))
+    assert [node(experiment, name).memory_limit_bytes for name in ("fast", "slow-1", "slow-2")] == [
+        None,
+        64 << 20,
+        1 << 30,
+    ]
+    assert experiment.plain.topology.memory_limits() == {(2,): 64 << 20, (3,): 1 << 30}
+    over_inproc = config.load(
+        write(BASE.replace("[pattern]", '[pattern]\ntransport = "inproc"') + '[node.fast]\nmemory = "2MiB"')
+    )
+    assert over_inproc.plain.topology.memory_limits() == {(0, 1, 2, 3): 2 << 20}
+
+
 def test_faults(write: Write) -> None:
     text = f"""{BASE}
 [fault.one]

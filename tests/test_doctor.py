@@ -93,6 +93,13 @@ def test_needs_follow_from_the_experiment() -> None:
     assert doctor.needs(simulated) == ()
 
 
+def test_a_limit_on_memory_needs_a_system_that_obeys_it() -> None:
+    experiment = config.load(EXPERIMENT.with_name("memory-limit.toml"))
+    (run,) = plan(experiment, ["live"], replications=1, variant="plain")
+    (need,) = (need for need in doctor.needs(run) if need.capability == "memory_limit")
+    assert (need.key, need.value) == ("node.pub.memory", "32MiB")
+
+
 def without(*missing: str) -> object:
     """In place of ``probes.ask``: a machine that has all but these."""
 

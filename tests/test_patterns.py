@@ -222,6 +222,19 @@ def test_a_request_is_answered_to_whom_it_came_from_and_keeps_its_intended_time(
     assert order == ["work", "send"] * len(requests), "work first, then the reply"
 
 
+def test_a_client_that_got_no_reply_in_time_goes_on_to_its_next_request() -> None:
+    topology = reqrep.build(reqrep.Options(rate_per_s=10, clients={"client": 1}, arrivals="constant"), S)
+
+    class NoServer(Notes):
+        def recv(self, socket: Any, flags: int = 0) -> Message:
+            self.clock += 250_000_000  # RCVTIMEO
+            raise BlockingIOError
+
+    node = NoServer(topology, "client")
+    node.play(topology)
+    assert [message.sent_ns for message in node.sent()] == [number * 250_000_000 for number in range(10)]
+
+
 def test_a_client_is_in_lockstep_but_its_schedule_is_not() -> None:
     topology = reqrep.build(reqrep.Options(rate_per_s=10, clients={"client": 1}, arrivals="constant"), S)
 

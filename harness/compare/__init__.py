@@ -35,7 +35,7 @@ from harness.compare.judge import (
     wasserstein,
 )
 from harness.compare.predictable import ruled_out
-from harness.ledger.credit import low_water_mark
+from harness.ledger.marks import low_water_mark
 from harness.ledger.observed import Recorded, Stream, pipe_hwm, streams
 
 __all__ = [

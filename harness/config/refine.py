@@ -12,11 +12,18 @@ from harness.config.sockets import LATER, OPTIONS, read_option
 from harness.config.wiring import socket_types
 from harness.problems import MISSING, did_you_mean
 from harness.topology import Node, Topology
-from harness.units import NS_PER_S, format_duration_ns
+from harness.units import NS_PER_S, Within, format_duration_ns
 
 DELIVERY_LIMIT = 20_000_000
+MEMORY_LEAST_BYTES = 1 << 20
+MEMORY_MOST_BYTES = 4 << 30
+"""A limit on memory: less is lost in the noise of an allocator, more is not the machine's to give."""
 
 _START = Field("start_ns", int, required=False)
+_MEMORY = Field("memory_bytes", int, required=False, within=Within(MEMORY_LEAST_BYTES, MEMORY_MOST_BYTES))
+_OF_THE_NODE = ("start", "memory", "options")
+"""Keys of every node; the others are options of its program."""
+
 _WIRED = ("program", "count")
 """Keys of a node in a topology of one's own, read there."""
 
@@ -63,11 +70,15 @@ def _refined(
     start_ns = members[0].start_ns
     if "start" in table:
         start_ns = _start(table["start"], (*path, "start"), reader)
-    taken = ("start", "options", *(_WIRED if own else ()))
+    memory_bytes = members[0].memory_limit_bytes
+    if "memory" in table:
+        read = reader.value(_MEMORY, table["memory"], (*path, "memory"))
+        memory_bytes = None if read is INVALID else read
+    taken = (*_OF_THE_NODE, *(_WIRED if own else ()))
     rest = {key: value for key, value in table.items() if key not in taken}
     if fields is not None:
         known = [field for field in fields if field.name != "socket"]
-        plain |= reader.fields(known, rest, path, complete=own, also=("start", "options", *(_WIRED if own else ())))
+        plain |= reader.fields(known, rest, path, complete=own, also=taken)
     else:
         plain |= _free(rest, path, reader)
     return [
@@ -75,6 +86,7 @@ def _refined(
             node,
             options={**node.options, **plain, **_merged_socket(node, plain)},
             start_ns=start_ns if start_ns is not None else node.start_ns,
+            memory_limit_bytes=memory_bytes if memory_bytes is not None else node.memory_limit_bytes,
         )
         for node in members
     ]

@@ -6,7 +6,8 @@ message). Every row has one fate:
 
 * ``delivered``: received; the first reception counts, later ones are ``duplicates``;
 * ``lost``: it will not arrive, and ``cause`` says why;
-* ``in_flight``: still in a pipe, a batch or a kernel buffer when the run ended (simulation only);
+* ``in_flight``: still in a pipe, a batch or a kernel buffer when the run ended (live: in the pipe of a socket whose
+  peer never came back, or unread at one that asked and has finished; more cannot be told);
 * ``unexplained``: none of these. In the simulation that breaks conservation.
 
 A message that ``send`` refused (EAGAIN) was offered, so it is owed, and lost with the cause
@@ -28,9 +29,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from harness.ledger.columns import dictionary, events_table
+from harness.ledger.dealing import WAITS, Owed
 from harness.ledger.inference import infer
 from harness.run import Run
-from harness.trace import CAUSES, EVENTS, NONE, Kind, Trace, unpack_mark
+from harness.trace import CAUSES, NONE, Kind, Trace
 
 Array = npt.NDArray[Any]
 
@@ -170,11 +173,12 @@ class _Settlement:
             explained = (self.fate == UNEXPLAINED) & (self.inferred >= 0)
             self.fate[explained] = LOST
             self.cause[explained] = self.inferred[explained]
+            self.fate[(self.fate == UNEXPLAINED) & (self.inferred == WAITS)] = IN_FLIGHT
         fates = np.bincount(self.fate, minlength=len(FATES)).tolist()
         causes = np.bincount(self.cause[self.fate == LOST], minlength=len(CAUSES)).tolist()
         return Ledger(
             messages=self._table(),
-            events=_events(self.trace),
+            events=events_table(self.trace),
             expected=len(self.fate),
             delivered=fates[DELIVERED],
             in_flight=fates[IN_FLIGHT],
@@ -324,10 +328,22 @@ class _Settlement:
 
     def _infer(self) -> Array:
         """Inferred causes of all rows that were not received."""
-        records = self.records
-        flow, sender, sent_ns = (records[name][self.sent_at][self.send] for name in ("flow", "node", "time_ns"))
-        size = records["size"][self.sent_at][self.send]
-        inferred = infer(self.run, self.trace, flow, sender, sent_ns, size, self.fate == DELIVERED)
+        records, at = self.records, self.sent_at[self.send]
+        received = self.fate == DELIVERED
+        flow = records["flow"][at]
+        one = self._delivery[flow] == 1
+        owed = Owed(
+            flow=flow,
+            sender=records["node"][at],
+            # Whom a message was under way to that nobody got, the twin may have told; no observer knows.
+            receiver=np.where(received | ~one, self.receiver, -1),
+            sent_ns=records["time_ns"][at],
+            intended_ns=records["other_ns"][at],
+            received_ns=self.received_ns,
+            size_bytes=records["size"][at],
+            received=received,
+        )
+        inferred = infer(self.run, self.trace, owed)
         refused = (records["kind"][self.sent_at] == Kind.REJECTED)[self.send] & (self.fate != DELIVERED)
         inferred[refused] = _REJECTED
         return inferred
@@ -338,17 +354,17 @@ class _Settlement:
         flow_names = [flow.name for flow in self.flows]
         delivered = self.fate == DELIVERED
         columns = {
-            "flow": _dictionary(records["flow"][at][send], flow_names),
-            "sender": _dictionary(records["node"][at][send], self.names),
+            "flow": dictionary(records["flow"][at][send], flow_names),
+            "sender": dictionary(records["node"][at][send], self.names),
             "seq": pa.array(records["seq"][at][send]),
-            "receiver": _dictionary(self.receiver, self.names),
+            "receiver": dictionary(self.receiver, self.names),
             "intended_ns": pa.array(records["other_ns"][at][send]),
             "sent_ns": pa.array(records["time_ns"][at][send]),
             "received_ns": pa.array(self.received_ns, mask=~delivered),
             "size_bytes": pa.array(records["size"][at][send].astype(np.int64)),
-            "fate": _dictionary(self.fate, FATES),
-            "cause": _dictionary(self.cause, CAUSES),
-            "inferred": _dictionary(self.inferred, CAUSES),
+            "fate": dictionary(self.fate, FATES),
+            "cause": dictionary(self.cause, CAUSES),
+            "inferred": dictionary(self.inferred, CAUSES),
             "duplicates": pa.array(self.duplicates),
         }
         return pa.table(columns)
@@ -357,34 +373,3 @@ class _Settlement:
 def _count(rows: Array, minimum: int) -> Array:
     """How often each row is named, int32 (a count of records fits)."""
     return np.bincount(rows, minlength=minimum).astype(np.int32)
-
-
-def _dictionary(codes: Array, names: Any) -> pa.DictionaryArray:
-    """Names by position; a negative code is null."""
-    codes = codes.astype(np.int32, copy=False)
-    missing = codes < 0
-    indices = pa.array(codes, mask=missing) if missing.any() else pa.array(codes)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
-
-
-def _events(trace: Trace) -> pa.Table:
-    """All EVENT records as a table."""
-    events = trace.records[trace.records["kind"] == Kind.EVENT]
-    nodes = len(trace.nodes)
-    columns = {
-        "time_ns": pa.array(events["time_ns"].copy()),
-        "event": _dictionary(events["flag"], EVENTS),
-        "node": _dictionary(np.where(events["node"] < nodes, events["node"].astype(np.int32), -1), trace.nodes),
-        "peer": _dictionary(np.where(events["peer"] < nodes, events["peer"].astype(np.int32), -1), trace.nodes),
-        "value": pa.array(events["aux"].astype(np.int64)),
-        "name": pa.array(_mark_names(events), pa.string()),
-    }
-    return pa.table(columns)
-
-
-def _mark_names(events: npt.NDArray[Any]) -> list[str | None]:
-    """What programs called their marks; None for every other event."""
-    names: list[str | None] = [None] * len(events)
-    for row in np.flatnonzero(events["flag"] == EVENTS.index("mark")).tolist():
-        names[row] = unpack_mark(int(events["seq"][row]), int(events["other_ns"][row]))
-    return names

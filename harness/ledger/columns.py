@@ -1,4 +1,4 @@
-"""The table of the ledger as arrays: how metrics, laws and plots read it, fresh or from a file."""
+"""The tables of the ledger: how they are made, and how metrics, laws and plots read them, fresh or from a file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from harness.run import Run
+from harness.trace import EVENTS, Kind, Trace, unpack_mark
 
 Array = npt.NDArray[Any]
 
@@ -100,3 +101,34 @@ def alternation(values: Array) -> tuple[Array, Array, Array]:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), values
     starts = np.concatenate(([0], np.flatnonzero(np.diff(values)) + 1))
     return starts, np.diff(starts, append=len(values)), values[starts]
+
+
+def dictionary(codes: Array, names: Any) -> pa.DictionaryArray:
+    """Names by position; a negative code is null."""
+    codes = codes.astype(np.int32, copy=False)
+    missing = codes < 0
+    indices = pa.array(codes, mask=missing) if missing.any() else pa.array(codes)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+
+
+def events_table(trace: Trace) -> pa.Table:
+    """All EVENT records as a table."""
+    events = trace.records[trace.records["kind"] == Kind.EVENT]
+    nodes = len(trace.nodes)
+    columns = {
+        "time_ns": pa.array(events["time_ns"].copy()),
+        "event": dictionary(events["flag"], EVENTS),
+        "node": dictionary(np.where(events["node"] < nodes, events["node"].astype(np.int32), -1), trace.nodes),
+        "peer": dictionary(np.where(events["peer"] < nodes, events["peer"].astype(np.int32), -1), trace.nodes),
+        "value": pa.array(events["aux"].astype(np.int64)),
+        "name": pa.array(_mark_names(events), pa.string()),
+    }
+    return pa.table(columns)
+
+
+def _mark_names(events: npt.NDArray[Any]) -> list[str | None]:
+    """What programs called their marks; None for every other event."""
+    names: list[str | None] = [None] * len(events)
+    for row in np.flatnonzero(events["flag"] == EVENTS.index("mark")).tolist():
+        names[row] = unpack_mark(int(events["seq"][row]), int(events["other_ns"][row]))
+    return names

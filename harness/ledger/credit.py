@@ -16,12 +16,10 @@ import pyarrow as pa
 
 from harness.ledger.columns import Array, Columns, alternation, columns
 from harness.ledger.inference import JOIN_CAUSES, PUBLISHERS, Links, publishers
+from harness.ledger.marks import low_water_mark, pipe_capacity
 from harness.run import Run
-from harness.topology import Endpoint, Flow, Topology
+from harness.topology import Endpoint, Flow
 from harness.trace import Trace
-
-DEFAULT_HWM = 1000
-"""``ZMQ_SNDHWM``, ``ZMQ_RCVHWM`` where nothing is set (zmq_setsockopt(3))."""
 
 _BEFORE = (*JOIN_CAUSES, "filtered")
 """Causes of loss that never reach the pipe: its count does not know these messages."""
@@ -42,36 +40,6 @@ class Findings:
     stretches: int
     skipped: tuple[str, ...]
     broken: tuple[str, ...]
-
-
-def low_water_mark(hwm: int) -> int:
-    """Messages in one lump of credit: (hwm + 1) // 2 (F29); 0 when there is no mark (F10)."""
-    return (hwm + 1) // 2
-
-
-def pipe_capacity(topology: Topology, endpoint: Endpoint, sender: str, receiver: str) -> int | None:
-    """Messages that the pipe between two nodes holds; 0 without limit.
-
-    None when the socket options of either end are the program's own affair (a program of the user's, for which
-    the experiment names no mark): it may have set any mark, at any time.
-    """
-    sender_hwm, receiver_hwm = _mark(topology, sender, "sndhwm"), _mark(topology, receiver, "rcvhwm")
-    if endpoint.transport != "inproc":
-        return sender_hwm
-    if sender_hwm is None or receiver_hwm is None:
-        return None
-    return sender_hwm + receiver_hwm if sender_hwm and receiver_hwm else 0
-
-
-def _mark(topology: Topology, name: str, option: str) -> int | None:
-    node = topology.node(name)
-    given = node.socket_options
-    if given.get("conflate"):
-        return None
-    value = given.get(option, given.get("hwm"))
-    if value is None:
-        return DEFAULT_HWM if node.program.startswith("harness.patterns.") else None
-    return max(0, int(value))
 
 
 def examine(run: Run, trace: Trace, messages: pa.Table) -> Findings:

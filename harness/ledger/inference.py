@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.ledger.dealing import DEALERS, LATE_NEWS_NS, UNTOLD, Owed, infer_answers, infer_dealt
+from harness.ledger.marks import room
 from harness.ledger.stays import Stay, crashes, stays
 from harness.run import Run
 from harness.topology import Endpoint, Flow, Topology
@@ -36,14 +38,11 @@ JOIN_CAUSES = ("no_peer", "not_subscribed")
 BREAK_CAUSES = ("disconnect_pipe", "disconnect_wire")
 """In the connection when it broke; an observer cannot tell where."""
 
-_BATCH_BYTES = 8192
 _FOR_EVER_NS = 1 << 62
-_LATE_NEWS_NS = 50_000_000
-"""An event is told and written down so much later than it happened, at most, on a busy machine."""
-
 _NO_PEER = CAUSES.index("no_peer")
 _WIRE = CAUSES.index("disconnect_wire")
 _UNREAD = CAUSES.index("crash_unread")
+_UNSENT = CAUSES.index("crash_unsent")
 _HWM_SENDER = CAUSES.index("hwm_sender")
 _DOWN = (EVENTS.index("disconnected"), EVENTS.index("detached"))
 _UP = EVENTS.index("handshake_succeeded")
@@ -125,30 +124,52 @@ def publishers(topology: Topology, flow: Array, sender: Array) -> Iterator[tuple
                 yield one, name, receivers, slice(int(rows[0]), int(rows[-1]) + 1)
 
 
-def infer(
-    run: Run, trace: Trace, flow: Array, sender: Array, sent_ns: Array, size_bytes: Array, received: Array
-) -> Array:
-    """Causes that the events outside a PUB tell, for each owed delivery.
-
-    Args:
-        run: with the topology.
-        trace: for its events and for the limits that it hit.
-        flow, sender: as of :func:`publishers`.
-        sent_ns: when the row's message entered ``send``, in ns after the start line, shape (rows,).
-        size_bytes: of the whole message, shape (rows,).
-        received: whether the row was received, shape (rows,).
+def infer(run: Run, trace: Trace, owed: Owed) -> Array:
+    """Causes that an observer concludes from what happened outside the sockets, for each owed delivery.
 
     Returns:
-        Positions in ``CAUSES``, shape (rows,), int8; -1 where it was received or no rule applies.
+        Positions in ``CAUSES``, shape (rows,), int8; where it was received or no rule applies
+        :data:`~harness.ledger.dealing.UNTOLD`, and where it waits for ever :data:`~harness.ledger.dealing.WAITS`.
     """
-    inferred = np.full(len(received), -1, dtype=np.int8)
+    inferred = np.full(len(owed.received), UNTOLD, dtype=np.int8)
+    _infer_published(run, trace, owed, inferred)
+    if owed.received.all():
+        return inferred
+    for number, flow in enumerate(run.topology.flows):
+        endpoint = run.topology.endpoint_of(flow)
+        if endpoint is None or flow.delivery == "all":
+            continue
+        for name in flow.senders:
+            rows = np.flatnonzero((owed.flow == number) & (owed.sender == run.topology.node_id(name)))
+            part = owed.take(rows)
+            if part.received.all():
+                continue
+            if flow.delivery == "one" and endpoint.socket_type(name) in DEALERS:
+                inferred[rows] = infer_dealt(run, trace, flow, endpoint, name, part)
+            elif flow.delivery == "addressed" and endpoint.socket_type(name) == "REP":
+                requests = owed.take(np.isin(owed.flow, _requests(run.topology, flow, name)))
+                inferred[rows] = infer_answers(run, trace, endpoint, name, part, requests)
+    return inferred
+
+
+def _requests(topology: Topology, answers: Flow, answerer: str) -> list[int]:
+    """Positions of the flows that bring the answerer what it answers."""
+    return [
+        number
+        for number, flow in enumerate(topology.flows)
+        if flow.endpoint == answers.endpoint and answerer in flow.receivers
+    ]
+
+
+def _infer_published(run: Run, trace: Trace, owed: Owed, inferred: Array) -> None:
+    """The rows of flows that owe each message to all; written into ``inferred``."""
     links = Links(run, trace)
-    for one, name, receivers, span in publishers(run.topology, flow, sender):
+    for one, name, receivers, span in publishers(run.topology, owed.flow, owed.sender):
         endpoint = run.topology.endpoint_of(one)
         if endpoint is None or endpoint.socket_type(name) not in PUBLISHERS:
             continue
-        got = received[span].reshape(-1, len(receivers))
-        sent = sent_ns[span][:: len(receivers)]
+        got = owed.received[span].reshape(-1, len(receivers))
+        sent = owed.sent_ns[span][:: len(receivers)]
         causes = inferred[span].reshape(got.shape)
         for column, receiver in enumerate(receivers):
             if not endpoint.connects(name, receiver):
@@ -157,26 +178,23 @@ def infer(
             closed = not trace.limits_hit and not stopped
             if links.broke(endpoint, name, receiver):
                 known = stays(run, trace, endpoint, name, receiver)
-                waits = name != endpoint.binder
-                room = _receivers_room(run.topology, receiver, int(size_bytes[span.start]))
-                _infer_stays(sent, got[:, column], causes[:, column], known, closed, waits, room)
+                size_bytes = int(owed.size_bytes[span.start])
+                held = (
+                    room(run.topology, name, "sndhwm", size_bytes),
+                    room(run.topology, receiver, "rcvhwm", size_bytes),
+                )
+                _infer_stays(sent, got[:, column], causes[:, column], known, closed, name != endpoint.binder, held)
             else:
                 _infer_one(got[:, column], causes[:, column], closed)
-    return inferred
-
-
-def _receivers_room(topology: Topology, receiver: str, size_bytes: int) -> int:
-    """Messages that wait in a receiver's process at most: its mark, and a batch that its engine has read (F15)."""
-    mark = int(topology.node(receiver).socket_options.get("rcvhwm", 1000))
-    return mark + _BATCH_BYTES // size_bytes if mark > 0 else 1 << 31
 
 
 def _infer_stays(
-    sent: Array, received: Array, causes: Array, known: list[Stay], closed: bool, waits: bool, room: int
+    sent: Array, received: Array, causes: Array, known: list[Stay], closed: bool, waits: bool, held: tuple[int, int]
 ) -> None:
     """As :func:`_infer_one`, connection by connection; nothing when a message arrived while there was none.
 
-    ``waits``: what is sent without a connection waits for the next one. ``room``: of the receiver.
+    ``waits``: what is sent without a connection waits for the next one. ``held``: messages that wait for this peer in
+    the sender's process at most, and in the receiver's.
     """
     if not known:
         return
@@ -190,7 +208,7 @@ def _infer_stays(
             part[:] = -1
             _infer_one(got, part, closed)
         else:
-            _infer_broken(got, part, stay.receiver_died, room)
+            _infer_broken(got, part, stay, held)
     if (absent & received).any():
         return
     causes[:] = found
@@ -202,7 +220,7 @@ def _spans(known: list[Stay], sent: Array, received: Array) -> Iterator[tuple[in
     firsts, before_ns = [], -_FOR_EVER_NS
     for stay in known:
         first = int(np.searchsorted(sent, stay.up_ns))
-        early = int(np.searchsorted(sent, max(before_ns, stay.up_ns - _LATE_NEWS_NS)))
+        early = int(np.searchsorted(sent, max(before_ns, stay.up_ns - LATE_NEWS_NS)))
         if received[early:first].any():
             first = early + int(np.argmax(received[early:first]))
         firsts.append(first)
@@ -211,13 +229,15 @@ def _spans(known: list[Stay], sent: Array, received: Array) -> Iterator[tuple[in
         last = len(sent)
         if stay.down_ns is not None:
             last = int(np.searchsorted(sent, stay.down_ns))
-            late = min(following, int(np.searchsorted(sent, stay.down_ns + _LATE_NEWS_NS)))
-            if received[last:late].any():
+            late = min(following, int(np.searchsorted(sent, stay.down_ns + LATE_NEWS_NS)))
+            if stay.sender_died:
+                last = late  # its last messages may be younger than the order to kill it
+            elif received[last:late].any():
                 last = late - int(np.argmax(received[last:late][::-1]))
         yield first, last
 
 
-def _infer_broken(received: Array, causes: Array, receiver_died: bool, room: int) -> None:
+def _infer_broken(received: Array, causes: Array, stay: Stay, held: tuple[int, int]) -> None:
     """A connection that ended; written into ``causes``, one of a join for all that came before the first reception."""
     if not received.any():
         causes[:] = _NO_PEER
@@ -226,8 +246,11 @@ def _infer_broken(received: Array, causes: Array, receiver_died: bool, room: int
     causes[:first] = _NO_PEER
     causes[first:last] = _HWM_SENDER
     causes[last:] = _WIRE
-    if receiver_died:
-        causes[last : last + room] = _UNREAD
+    if stay.receiver_died:
+        causes[last : last + held[1]] = _UNREAD
+    if stay.sender_died:
+        causes[last : last + held[0]] = _UNSENT
+        causes[last + held[0] :] = _HWM_SENDER
 
 
 def _infer_one(received: Array, causes: Array, closed: bool) -> None:
@@ -236,11 +259,11 @@ def _infer_one(received: Array, causes: Array, closed: bool) -> None:
     ``closed``: the run ended with nothing under way and the receiver still reading, so that the end
     of the stream can be judged like the rest; otherwise what comes after the last reception stays open.
     """
-    first = int(np.argmax(received))
-    if not received[first]:
+    if not received.any():
         if closed:
             causes[:] = _NO_PEER
         return
+    first = int(np.argmax(received))
     end = len(received) if closed else len(received) - int(np.argmax(received[::-1]))
     causes[:first] = _NO_PEER
     causes[first:end][~received[first:end]] = _HWM_SENDER

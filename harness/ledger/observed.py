@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from harness.ledger.columns import Columns, alternation, columns
-from harness.ledger.credit import pipe_capacity
+from harness.ledger.marks import pipe_capacity
 from harness.run import Run
 from harness.topology import Delivery, Flow
 
@@ -251,7 +251,7 @@ def pipe_hwm(run: Run, stream: Stream) -> int | None:
 
     0 when unlimited (F10); None when the pipe drops nothing and counts for nothing here (a flow that does
     not owe each message to all), when its senders have different marks, or when nobody knows the
-    mark (see :func:`harness.ledger.credit.pipe_capacity`). Source: F8, F29.
+    mark (see :func:`harness.ledger.marks.pipe_capacity`). Source: F8, F29.
     """
     flow = run.topology.flow(stream.flow)
     endpoint = run.topology.endpoint_of(flow)

@@ -18,6 +18,8 @@ Array = npt.NDArray[Any]
 _UP = EVENTS.index("handshake_succeeded")
 _DOWN = EVENTS.index("disconnected")
 _FAULT = EVENTS.index("fault_on")
+_MEMORY = EVENTS.index("memory_limit")
+_KILLING = (_FAULT, _MEMORY)
 _NEAR_NS = 100_000_000
 """Two ends learn of the same break within so much, where both do."""
 
@@ -29,18 +31,20 @@ class Stay:
     Attributes:
         up_ns: its handshake was done.
         down_ns: the sender learnt of its end; None when it lived as long as the run.
-        receiver_died: it ended because the receiver's process was killed.
+        receiver_died, sender_died: it ended because that process was killed.
     """
 
     up_ns: int
     down_ns: int | None
     receiver_died: bool = False
+    sender_died: bool = False
 
 
 def crashes(run: Run, events: Array) -> Iterator[tuple[int, int]]:
-    """Node and time of each process that a fault has killed; ``events``: records of that kind."""
-    for node, fault, time_ns in events[["node", "aux", "time_ns"]][events["flag"] == _FAULT].tolist():
-        if fault < len(run.faults) and run.faults[fault].kind == "crash":
+    """Node and time of each process that a fault or its memory limit has killed; ``events``: records of that kind."""
+    killing = np.isin(events["flag"], _KILLING)
+    for flag, node, fault, time_ns in events[["flag", "node", "aux", "time_ns"]][killing].tolist():
+        if flag == _MEMORY or (fault < len(run.faults) and run.faults[fault].kind == "crash"):
             yield node, time_ns
 
 
@@ -54,7 +58,7 @@ def stays(run: Run, trace: Trace, endpoint: Endpoint, sender: str, receiver: str
     binder = ids[endpoint.binder]
     connecter = ids[receiver if sender == endpoint.binder else sender]
     events = trace.records[trace.records["kind"] == Kind.EVENT]
-    events = events[np.isin(events["node"], (connecter, binder)) & np.isin(events["flag"], (_UP, _DOWN, _FAULT))]
+    events = events[np.isin(events["node"], (connecter, binder)) & np.isin(events["flag"], (_UP, _DOWN, *_KILLING))]
     events = events[np.argsort(events["time_ns"], kind="stable")]
     at_binder = events["time_ns"][(events["node"] == binder) & (events["flag"] == _DOWN)]
     killings = dict.fromkeys(crashes(run, events))
@@ -62,12 +66,12 @@ def stays(run: Run, trace: Trace, endpoint: Endpoint, sender: str, receiver: str
     up_ns: int | None = None
     for flag, node, peer, time_ns in events[["flag", "node", "peer", "time_ns"]].tolist():
         own = node == connecter and peer in (binder, NONE)
-        killed = flag == _FAULT and (node, time_ns) in killings
+        killed = flag in _KILLING and (node, time_ns) in killings
         if flag == _UP and own and up_ns is None:
             up_ns = time_ns
         elif up_ns is not None and ((flag == _DOWN and own) or killed):
-            died = killed and node == ids[receiver]
-            found.append(Stay(up_ns, _end(time_ns, at_binder, sender == endpoint.binder), died))
+            end_ns = _end(time_ns, at_binder, sender == endpoint.binder)
+            found.append(Stay(up_ns, end_ns, killed and node == ids[receiver], killed and node == ids[sender]))
             up_ns = None
     if up_ns is not None:
         found.append(Stay(up_ns, None))

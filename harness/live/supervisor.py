@@ -17,6 +17,7 @@ from harness.guard import Guard
 from harness.live.clock import wait_until
 from harness.live.control import Control, State, shared_file
 from harness.live.links import RelayError, Way
+from harness.live.memory import MemoryLimits
 from harness.live.network import network_of
 from harness.live.processes import Processes
 from harness.live.servant import ServantError
@@ -55,7 +56,7 @@ class Supervisor:
         errors: node name to what ended its program.
         limits_hit: a sentence for each limit that was hit.
         end_ns: when the run was over, in ns after the start line.
-        environment: plain data on the network of the run, for ``Trace.environment``.
+        environment: plain data on the network of the run, and on ends at memory limits, for ``Trace.environment``.
         records: all that was recorded, node by node and then the faults; shape (n,), dtype RECORD_DTYPE.
     """
 
@@ -94,6 +95,7 @@ class Supervisor:
             links = self._network.links
             self._timeline = Timeline(self._run, self._control, self._processes, links, self._recorder, self._now)
             self._usage = Usage(self._processes, self._recorder)
+            self._memory = MemoryLimits(self._run.topology, self._processes, self._control, self._recorder)
             try:
                 self._start(stack, control_fd)
                 self._play()
@@ -101,6 +103,7 @@ class Supervisor:
                 self._processes.end(at_once=True)
                 raise
             self._processes.end()
+            self.environment["memory_ends"] = self._memory.ends
             self.records = np.concatenate([*map(read_records, self._maps), self._recorder.records(), *self._events()])
 
     def _events(self) -> Iterator[npt.NDArray[Any]]:
@@ -223,11 +226,12 @@ class Supervisor:
         """Let a little time pass, not beyond the next fault, and do what is due."""
         self._look_after()
         until_ns = self._now() + _POLL_NS
-        due_ns = self._timeline.next_ns
-        if due_ns is not None:
-            until_ns = min(until_ns, due_ns)
+        for due_ns in (self._timeline.next_ns, self._memory.due_ns):
+            if due_ns is not None:
+                until_ns = min(until_ns, due_ns)
         wait_until(self._line_ns + until_ns, spin=False)
         self._timeline.act()
+        self._memory.sample(self._now())
         self._usage.sample(self._now())
         self._network.listen()
 
@@ -245,11 +249,15 @@ class Supervisor:
 
     def _look_after(self) -> None:
         """Raises _StopError when a node is lost, full or failed, or the time is up."""
+        for index in range(len(self._nodes)):
+            if self._control.state(index) is State.FAILED:
+                self._memory.explains(self._processes.cell_of(index), self._control.error(index), self._now())
         states = [self._control.state(index) for index in range(len(self._nodes))]
         stop = State.FULL in states or State.FAILED in states
-        for nodes, how in self._processes.dead():
-            stop = True
-            self.errors.update({self._nodes[index].name: how for index in nodes})
+        for nodes, how in list(self._processes.dead()):
+            if not self._memory.explains(nodes, how, self._now()):
+                stop = True
+                self.errors.update({self._nodes[index].name: how for index in nodes})
         if time.monotonic_ns() > self._wall_ns:
             limit_s = self._run.wall_limit_ns / 1e9
             self.limits_hit.append(f"the run took more than {limit_s:g} s of real time (wall limit)")

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.ledger.credit import low_water_mark
+from harness.ledger.marks import low_water_mark
 from harness.ledger.observed import Recorded, pipe_hwm
 from harness.plots import NothingToDrawError
 from harness.plots._style import COLOURS, FAINT, Panel, dashes, figure, label, log_axis, panels, worlds_key

@@ -16,7 +16,7 @@ from harness import kinds
 from harness.ledger.observed import Recorded
 from harness.plots import NothingToDrawError
 
-PLOTS = ("loss_by_cause", "shares", "latency_cdf", "timeline", "backlog", "gap_lengths", "parity")
+PLOTS = ("loss_by_cause", "shares", "latency_cdf", "timeline", "backlog", "memory", "gap_lengths", "parity")
 """Figures in the order of the report; kinds that are not named here follow."""
 
 HEADINGS = {
@@ -25,6 +25,7 @@ HEADINGS = {
     "latency_cdf": "Latency",
     "timeline": "Over time",
     "backlog": "Backlog",
+    "memory": "Memory",
     "gap_lengths": "Gaps and credit",
     "parity": "Simulated over live",
 }

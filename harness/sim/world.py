@@ -14,6 +14,7 @@ from harness import __version__, faults
 from harness.node import keeping
 from harness.run import SETTLE_NS, Run, load_program, program_options
 from harness.sim.links import Links
+from harness.sim.memory import Memory
 from harness.sim.node import SimNode
 from harness.sim.watcher import Watcher
 from harness.trace import EVENTS, NONE, Kind, Recorder, Trace, TraceFullError
@@ -254,6 +255,7 @@ def execute(run: Run) -> Trace:
     world = SimWorld(execution)
     world.schedule(run)
     execution.start()
+    Memory(run.topology, execution.twin, execution.processes, execution.recorder).watch()
     collecting = gc.isenabled()
     # When the collector would close a socket depends on the whole process; in a simulation nothing may.
     gc.disable()

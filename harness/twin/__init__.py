@@ -34,6 +34,7 @@ from harness.twin.costs import Costs
 from harness.twin.descriptors import Descriptors
 from harness.twin.face import forget_world
 from harness.twin.front_end import front_end
+from harness.twin.heap import Heap
 from harness.twin.kernel import InterruptedSimulation, Kernel, NotInSimulationError, Process, SimulatedExit
 from harness.twin.keys import KeySequence
 from harness.twin.link import Link
@@ -47,6 +48,7 @@ from harness.twin.socket_base import SocketBase
 from harness.twin.virtual.home import Home
 
 __all__ = [
+    "Heap",
     "Host",
     "InterruptedSimulation",
     "Link",
@@ -198,6 +200,10 @@ class Twin:
         contexts = self._made_by(threads)
         self._contexts = [context for context in self._contexts if context not in contexts]
         bury(threads, contexts, CRASH if crashed else EXIT)
+
+    def heap(self, process: Process) -> Heap:
+        """What the queues of the program of that simulated process take of its memory."""
+        return Heap(lambda: self._made_by(threads_of(process)))
 
     def _made_by(self, threads: list[Process]) -> list[Context]:
         return [context for context in self._contexts if context.maker in threads]

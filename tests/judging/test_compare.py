@@ -26,7 +26,7 @@ from harness.compare.judge import (
     wasserstein,
 )
 from harness.compare.predictable import ruled_out
-from harness.ledger.credit import low_water_mark
+from harness.ledger.marks import low_water_mark
 from harness.ledger.observed import pipe_hwm, streams
 from harness.topology import Topology
 from harness.units import readable_ns, readable_percent

@@ -146,7 +146,7 @@ def _lost(one: recorded.Recording) -> Any:
 
 def test_all_figures_are_there_with_titles_that_state_a_finding() -> None:
     page = Page(full_page())
-    assert page.tags.count("svg") == len(KINDS) - 1 >= 6, "all but the shares, of which there are none"
+    assert page.tags.count("svg") == len(KINDS) - 2 >= 6, "all but the shares and the memory, of which there are none"
     for finding in (
         r"slow lost \d+\.\d % live, \d+\.\d % simulated",
         r"Half of what reaches slow is there within \d+(\.\d)? ms live",
@@ -171,7 +171,7 @@ def test_one_world_alone_is_reported_and_says_so(world: str) -> None:
     page = render(sim if world == "sim" else live)
     assert "No verdict." in page.text
     assert "Only one world ran, so there is nothing to set side by side." in page.text
-    assert page.tags.count("svg") == len(KINDS) - 2
+    assert page.tags.count("svg") == len(KINDS) - 3
     assert "slow lost" in page.text
 
 
@@ -239,7 +239,7 @@ def test_variants_have_a_section_each(tmp_path: Path) -> None:
     page = Page(path.read_text("utf-8"))
     assert "Variant plain" in page.text
     assert "Variant bigger" in page.text
-    assert page.tags.count("svg") == 2 * (len(KINDS) - 1)
+    assert page.tags.count("svg") == 2 * (len(KINDS) - 2)
     assert len(page.ids) == len(set(page.ids))
     assert "--variant bigger" in page.text
 
@@ -259,7 +259,7 @@ def test_the_same_runs_give_the_same_page() -> None:
     assert report.render(TITLE, QUESTION, [*sim, *live], judged()) == full_page()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "shares"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("shares", "memory")])
 def test_every_plot_draws_a_figure_with_named_axes(kind: str) -> None:
     sim, live = made()
     module = kinds.load("harness.plots", kind)
@@ -284,6 +284,37 @@ def test_a_pool_is_reported_by_flow() -> None:
     with pytest.raises(NothingToDrawError):
         kinds.load("harness.plots", "shares").draw(made()[0])
     assert "share.work.worker-3" in page.text
+
+
+def limited(run: Any, samples_kib: list[int]) -> Any:
+    """The recording with a limit of 2 MiB on ``pub``, and such samples 100 ms apart, the last of which kills it."""
+    nodes = tuple(dataclasses.replace(one, memory_limit_bytes=2 << 20) for one in run.run.topology.nodes[:1])
+    nodes += run.run.topology.nodes[1:]
+    topology = dataclasses.replace(run.run.topology, nodes=nodes)
+    told = [("grown_kib", number, kib) for number, kib in enumerate(samples_kib)]
+    if samples_kib and samples_kib[-1] >= 2048:
+        told.append(("memory_limit", len(samples_kib) - 1, samples_kib[-1]))
+    events = [
+        {"time_ns": number * 100_000_000, "event": event, "node": "pub", "peer": None, "value": kib}
+        for event, number, kib in told
+    ]
+    return recorded.recording(run.run.world, 0, [run.rows], dataclasses.replace(run.run, topology=topology), events)
+
+
+def test_memory_is_drawn_where_it_is_limited() -> None:
+    sim, live = made()
+    memory = kinds.load("harness.plots", "memory")
+    with pytest.raises(NothingToDrawError):
+        memory.draw([*sim, *live])
+    with pytest.raises(NothingToDrawError, match="No memory was sampled"):
+        memory.draw([limited(sim[0], [])])
+    figure = memory.draw([limited(sim[0], [0, 1000, 2048]), limited(live[0], [0, 600, 1200, 2100])])
+    assert figure.get_suptitle() == "pub: killed after 0.3 s live, killed after 0.2 s\nsimulated"
+    assert memory.draw([limited(live[0], [0, 512])]).get_suptitle() == "pub: at most 0.5 MiB live"
+    (axes,) = figure.axes
+    assert axes.get_ylim()[1] > 2
+    assert axes.get_xlabel()
+    assert memory.CAPTION.endswith(".")
 
 
 def test_laws_stand_in_one_row_each_and_a_broken_one_stands_out() -> None:

@@ -129,3 +129,11 @@ def is_refused(node: Node, options: SimpleNamespace) -> None:
     socket.bind(node.endpoint("work"))
     for _ in range(3):
         assert not node.send(socket, flow="work", flags=node.zmq.DONTWAIT)
+
+
+def grabs(node: Node, options: SimpleNamespace) -> None:
+    """Wants a lot of memory at once."""
+    node.sleep_until(100_000_000)
+    memory = bytearray(options.size_bytes)
+    for place in range(0, len(memory), 4096):
+        memory[place] = 1

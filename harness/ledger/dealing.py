@@ -1,0 +1,183 @@
+"""Why a message is missing that went to one of several receivers, or was the answer to somebody's request.
+
+A socket that deals out (PUSH, REQ, DEALER) drops nothing: it waits, or ``send`` says EAGAIN. So whatever is missing
+was in a connection that ended, in a process that died, or still waits for a peer that never came back. Which of
+several receivers had a message, nobody outside knows; but a pipe keeps its order, so that nothing is missing in it
+from before what its receiver got last. A binding sender loses its pipe with the connection; a connecting one keeps
+it, and the next connection gets what waits there (F123, F137, F138).
+
+An answer (REP) goes over the connection that its request came by. It is lost when that has ended, or with the process
+that held it; or the one who asked has gone on meanwhile and throws it away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.ledger.marks import room
+from harness.ledger.stays import Stay, stays
+from harness.run import Run
+from harness.topology import Endpoint, Flow
+from harness.trace import CAUSES, Trace
+
+Array = npt.NDArray[Any]
+
+DEALERS = ("PUSH", "REQ", "DEALER")
+"""Sockets that give each message to one peer, and wait while none has room (F73)."""
+
+UNTOLD, WAITS = -1, -2
+"""In place of a cause: no rule applies; it is not lost, but waits in a pipe for a peer that is not there."""
+
+LATE_NEWS_NS = 50_000_000
+"""An event is told and written down so much later than it happened, at most, on a busy machine."""
+
+_PIPE = CAUSES.index("disconnect_pipe")
+_WIRE = CAUSES.index("disconnect_wire")
+_UNREAD = CAUSES.index("crash_unread")
+_UNSENT = CAUSES.index("crash_unsent")
+_LATE = CAUSES.index("late_reply")
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """All owed deliveries as an observer knows them: arrays of shape (rows,), ordered by flow, sender, seq, receiver.
+
+    Attributes:
+        flow, sender: positions in the topology.
+        receiver: position of who got it or, unless any one of several will do, of who is owed it; else negative.
+        sent_ns, intended_ns, received_ns: ns after the start line; the last means nothing where not ``received``.
+        size_bytes: of the whole message.
+        received: whether it was.
+    """
+
+    flow: Array
+    sender: Array
+    receiver: Array
+    sent_ns: Array
+    intended_ns: Array
+    received_ns: Array
+    size_bytes: Array
+    received: Array
+
+    def take(self, rows: Any) -> Owed:
+        """Only these rows."""
+        return Owed(*(getattr(self, name)[rows] for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class _Break:
+    """The end of a connection: whose it was, and when the two were connected again (None: never)."""
+
+    receiver: str
+    stay: Stay
+    ended_ns: int
+    next_ns: int | None
+
+
+def infer_dealt(run: Run, trace: Trace, flow: Flow, endpoint: Endpoint, sender: str, owed: Owed) -> Array:
+    """Causes, or :data:`UNTOLD` or :data:`WAITS`, for the messages of one sender that any one receiver is owed."""
+    causes = np.full(len(owed.received), UNTOLD, dtype=np.int8)
+    left = ~owed.received
+    binds = sender == endpoint.binder
+    breaks = sorted(_breaks(run, trace, flow, endpoint, sender), key=lambda one: one.ended_ns)
+    for one in breaks:
+        mine = owed.received & (owed.receiver == run.topology.node_id(one.receiver))
+        first, last = _span(one, owed, mine, binds)
+        chosen = first + np.flatnonzero(left[first:last])
+        left[chosen] = False
+        causes[chosen] = _in_the_break(run, one, owed, chosen)
+    if not binds and _nobody_is_there(breaks, run, trace, flow, endpoint, sender):
+        causes[left] = WAITS
+    return causes
+
+
+def _breaks(run: Run, trace: Trace, flow: Flow, endpoint: Endpoint, sender: str) -> Iterator[_Break]:
+    for receiver in flow.receivers:
+        if not endpoint.connects(sender, receiver):
+            continue
+        known = stays(run, trace, endpoint, sender, receiver)
+        for number, stay in enumerate(known):
+            if stay.down_ns is not None:
+                following = known[number + 1].up_ns if number + 1 < len(known) else None
+                yield _Break(receiver, stay, stay.down_ns, following)
+
+
+def _span(one: _Break, owed: Owed, mine: Array, binds: bool) -> tuple[int, int]:
+    """Between which messages those lie that this connection can have had when it ended."""
+    before = mine & ((owed.received_ns <= one.ended_ns) | (binds & (owed.sent_ns <= one.ended_ns)))
+    # What waits at a connecting sender comes after what was lost, however early it was sent.
+    first = len(mine) - int(np.argmax(before[::-1])) if before.any() else 0
+    until_ns = one.ended_ns + LATE_NEWS_NS
+    if one.next_ns is not None:
+        until_ns = min(until_ns, max(one.next_ns, one.ended_ns))
+    last = int(np.searchsorted(owed.sent_ns, until_ns, side="right"))
+    if not binds and one.next_ns is not None:
+        after = np.flatnonzero(mine[first:] & (owed.received_ns[first:] > one.next_ns))
+        last = min(last, first + int(after[0])) if len(after) else last
+    return first, max(first, last)
+
+
+def _in_the_break(run: Run, one: _Break, owed: Owed, chosen: Array) -> Array:
+    """What became of these messages, which one connection had when it ended; in the order of sending."""
+    found = np.full(len(chosen), _UNSENT if one.stay.sender_died else _WIRE, dtype=np.int8)
+    if one.stay.receiver_died and len(chosen):
+        found[: room(run.topology, one.receiver, "rcvhwm", int(owed.size_bytes[chosen[0]]))] = _UNREAD
+    return found
+
+
+def _nobody_is_there(breaks: list[_Break], run: Run, trace: Trace, flow: Flow, endpoint: Endpoint, sender: str) -> bool:
+    """Whether a connecting sender had no connection at the end, to which of its peers ever."""
+    ended = {one.receiver for one in breaks if one.next_ns is None}
+    peers = [name for name in flow.receivers if endpoint.connects(sender, name)]
+    return all(name in ended or not stays(run, trace, endpoint, sender, name) for name in peers)
+
+
+def infer_answers(run: Run, trace: Trace, endpoint: Endpoint, sender: str, owed: Owed, requests: Owed) -> Array:
+    """Causes, or :data:`UNTOLD` or :data:`WAITS`, for the answers of one sender.
+
+    ``requests``: all that were sent to it; an answer has the intended time of its request.
+    """
+    causes = np.full(len(owed.received), UNTOLD, dtype=np.int8)
+    for node in np.unique(owed.receiver[~owed.received & (owed.receiver >= 0)]).tolist():
+        receiver = run.topology.nodes[node].name
+        if not endpoint.connects(sender, receiver):
+            continue
+        known = stays(run, trace, endpoint, sender, receiver)
+        asked = requests.take(requests.sender == node)
+        for row in np.flatnonzero(~owed.received & (owed.receiver == node)).tolist():
+            causes[row] = _answer(known, asked, int(owed.intended_ns[row]), int(owed.sent_ns[row]))
+    return causes
+
+
+def _answer(known: list[Stay], asked: Owed, intended_ns: int, sent_ns: int) -> int:
+    """What became of one answer; ``asked``: all requests of the one whom it is for."""
+    request = np.flatnonzero((asked.intended_ns == intended_ns) & asked.received)
+    if not len(request):
+        return UNTOLD
+    asked_ns, came_ns = int(asked.sent_ns[request[0]]), int(asked.received_ns[request[0]])
+    stay = next((one for one in known if _brought(one, asked_ns, came_ns)), None)
+    if stay is None:
+        return UNTOLD
+    if stay.down_ns is not None and stay.down_ns <= sent_ns:
+        return _PIPE
+    later = asked.sent_ns[asked.sent_ns > asked_ns]
+    if len(later) and (stay.down_ns is None or later[0] < stay.down_ns):
+        return _LATE
+    if stay.down_ns is None:
+        return WAITS
+    return _UNSENT if stay.sender_died else _UNREAD if stay.receiver_died else _WIRE
+
+
+def _brought(stay: Stay, asked_ns: int, came_ns: int) -> bool:
+    """Whether a request sent and read at these times can have come over this connection.
+
+    It may have waited unread beyond the end of the connection, unless the process died that it waited in.
+    """
+    if stay.up_ns > came_ns:
+        return False
+    return stay.down_ns is None or stay.down_ns >= came_ns or (stay.down_ns >= asked_ns and not stay.sender_died)
