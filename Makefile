@@ -26,12 +26,13 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 help:  ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-$(READY): requirements/dev.txt pyproject.toml
+$(READY): requirements/dev.txt pyproject.toml hatch_build.py harness/live/_fast.c
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 found; name one: make PYTHON=/path/to/python3" >&2; exit 2; }
 	@echo "installing into $(VENV) with $$($(PYTHON) --version) (once; takes a minute or two)"
 	@test -x $(PY) && $(PY) -c '$(SUITS)' || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@$(PY) hatch_build.py
 	@touch $@
 
 $(DOCS_READY): requirements/docs.txt $(READY)
@@ -97,5 +98,5 @@ lock: $(LOCKER)/bin/uv  ## Write the locked versions anew (UPGRADE=--upgrade tak
 	$(COMPILE) --extra docs --constraints requirements/dev.txt --output-file requirements/docs.txt
 
 clean:  ## Remove .venv, builds and caches; results stay
-	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site harness/live/_fast.abi3.so .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

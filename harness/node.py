@@ -7,6 +7,7 @@ helpers that stamp and record messages. Nothing else. The same program runs in b
 
 from __future__ import annotations
 
+import itertools
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -127,13 +128,13 @@ def keeping(context_class: Any, watch: Callable[[Any], None] | None = None) -> A
 class Outlet:
     """What a node needs to know of one flow to send in it."""
 
-    __slots__ = ("flow_id", "key", "row_head", "seq")
+    __slots__ = ("flow_id", "key", "numbers", "row_head")
 
     def __init__(self, node_id: int, flow_id: int) -> None:
         self.flow_id = flow_id
         self.key = _MAGIC | node_id << 32 | flow_id << 48
         self.row_head = row_head(Kind.ATTEMPT, 0, flow_id, node_id, NONE)
-        self.seq = 0
+        self.numbers = itertools.count()
 
 
 class Node(ABC):
@@ -167,7 +168,7 @@ class Node(ABC):
         sends = records[(records["node"] == self._id) & (records["kind"] <= Kind.REJECTED)]
         for outlet in self._outlets.values():
             used = sends["seq"][sends["flow"] == outlet.flow_id]
-            outlet.seq = int(used.max()) + 1 if len(used) else 0
+            outlet.numbers = itertools.count(int(used.max()) + 1 if len(used) else 0)
 
     @abstractmethod
     def endpoint(self, name: str) -> str:
@@ -214,8 +215,7 @@ class Node(ABC):
             prefix: frames to go before (a topic, an envelope).
         """
         outlet = self._outlets[flow]
-        seq = outlet.seq
-        outlet.seq = seq + 1
+        seq = next(outlet.numbers)
         size_bytes = max(size_bytes, STAMP_BYTES)
         stamp = self._stamps.get(size_bytes)
         if stamp is None:

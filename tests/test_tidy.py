@@ -18,6 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FUNCTION_LINES = 70
 MODULE_LINES = 400
+COMPILED_LINES = 300
 EXTENSION_LINES = 150
 
 MAIN_FUNCTION = {"patterns": "build", "faults": "schedule", "metrics": "measure", "plots": "draw"}
@@ -108,6 +109,13 @@ def test_an_extension_has_its_shape(path: Path) -> None:
     assert len(first) <= 120
 
 
+def test_what_is_compiled_is_little() -> None:
+    (source,) = PACKAGE.rglob("*.c")
+    lines = source.read_text().splitlines()
+    assert len(lines) <= COMPILED_LINES
+    assert max(map(len, lines)) <= 120
+
+
 def test_there_is_something_to_check() -> None:
     assert {path.parent.name for path in extensions()} == set(MAIN_FUNCTION)
 
@@ -116,6 +124,8 @@ def test_there_is_something_to_check() -> None:
 
 TEXT = {
     ".py",
+    ".pyi",
+    ".c",
     ".md",
     ".toml",
     ".txt",

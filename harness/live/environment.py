@@ -14,6 +14,7 @@ import numpy.typing as npt
 import zmq
 
 from harness import __version__
+from harness.live.fast import recorder
 from harness.live.pinning import allowed
 from harness.trace import NONE, Kind
 
@@ -59,6 +60,7 @@ class Machine:
             "python": platform.python_version(),
             "pyzmq": zmq.pyzmq_version(),
             "libzmq": zmq.zmq_version(),
+            "recorder": recorder(),
             "kernel": f"{platform.system()} {platform.release()}",
             "cpu": _cpu_model(),
             "cores": os.cpu_count() or 0,

@@ -13,7 +13,7 @@ import zmq.backend
 
 from harness.live.clock import wait_until
 from harness.live.control import Control, State
-from harness.live.fast import Parts, make_recv, make_send, make_sleep_until, make_work
+from harness.live.fast import Parts, make_calls, make_work
 from harness.node import Node
 from harness.trace import EVENTS, NONE, Kind, Recorder, TraceFullError
 
@@ -130,9 +130,8 @@ class LiveNode(Node):
         self._event("started", self._started_ns - line_ns)
         seen = [-line_ns]
         parts = Parts(line_ns, self._recorder, self._outlets, self._stamps, self._received_heads, seen)
-        self.send = make_send(parts, super().send)  # type: ignore[method-assign]
-        self.recv = make_recv(parts, self._recv_rest)  # type: ignore[method-assign]
-        self.sleep_until = make_sleep_until(parts, self.sleep_until)  # type: ignore[method-assign, assignment]
+        calls = make_calls(parts, super().send, self._recv_rest, self.sleep_until)
+        self.send, self.recv, self.sleep_until = calls  # type: ignore[method-assign, assignment]
         self.work = make_work(self.work)  # type: ignore[method-assign, assignment]
         return line_ns
 

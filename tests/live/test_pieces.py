@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import mmap
-import os
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,142 +13,17 @@ import pytest
 import zmq
 
 from harness.guard import Guard
-from harness.live import node as node_module
 from harness.live.clock import wait_until
-from harness.live.control import Control, State, shared_file
+from harness.live.control import Control, State
 from harness.live.environment import lateness
-from harness.live.node import LiveNode
 from harness.live.places import Places
-from harness.node import Node
 from harness.topology import Endpoint, Link, Topology
-from harness.trace import NONE, RECORD_BYTES, RECORD_DTYPE, Kind, Recorder, TraceFullError, count_records, read_records
+from harness.trace import NONE, RECORD_DTYPE, Kind, Recorder, count_records, read_records
 
+from .nodes import live_node
 from .runs import MS, node, pushing
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(30)]
-
-
-@pytest.fixture
-def control() -> Iterator[Control]:
-    descriptor = shared_file("test", Control.size(2))
-    made = Control(descriptor, 2)
-    os.close(descriptor)
-    yield made
-    made.close()
-
-
-def live_node(control: Control, position: int, context: Any, records: int = 1000) -> LiveNode:
-    mapping = mmap.mmap(-1, records * RECORD_BYTES)
-    return LiveNode(
-        node_id=position,
-        name=f"node-{position}",
-        flow_ids={"one": 0, "two": 1},
-        recorder=Recorder(mapping),
-        control=control,
-        context=context,
-        addresses={},
-        rng=np.random.default_rng(1),
-        alone=True,
-    )
-
-
-def records_of(node: Node) -> Any:
-    return read_records(node._recorder.buffer)
-
-
-@pytest.fixture
-def pair() -> Iterator[tuple[Any, Any]]:
-    with zmq.Context() as context, context.socket(zmq.PAIR) as left, context.socket(zmq.PAIR) as right:
-        left.bind("inproc://pair")
-        right.connect("inproc://pair")
-        yield left, right
-
-
-def exchange(sender: Any, receiver: Any, pair: tuple[Any, Any]) -> list[tuple[Any, ...]]:
-    """Every way to send and to receive; what the programs see of it."""
-    left, right = pair
-    seen = []
-    for size in (32, 100, 100, 32, 5000):
-        for flow in ("one", "two", "one"):
-            sender.send(left, flow=flow, size_bytes=size)
-            sender.send(left, flow=flow, size_bytes=size, intended_ns=-5)
-            sender.send(left, flow=flow, size_bytes=size, prefix=[b"topic", b""])
-    for unstamped in ([b""], [b"short"], [bytes(40)], [b"a", b"", bytes(100)]):
-        left.send_multipart(unstamped)
-    while right.poll(0):
-        message = receiver.recv(right)
-        seen.append((message.frames, message.sender, message.flow, message.seq, message.intended_ns, message.sent_ns))
-        if message.sender >= 0:
-            receiver.send(right, flow="two", size_bytes=64, answers=message)
-            sender.recv(left)
-    right.setsockopt(zmq.SNDTIMEO, 0)
-    with pytest.raises(zmq.Again):
-        receiver.recv(right, zmq.DONTWAIT)
-    return seen
-
-
-class Slow(LiveNode):
-    """Without the fast calls."""
-
-    def _await_line(self) -> int:
-        line_ns = super()._await_line()
-        del self.__dict__["send"], self.__dict__["recv"]
-        return line_ns
-
-
-def test_the_fast_calls_do_what_the_slow_ones_do(
-    control: Control, pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def act(cls: type[LiveNode]) -> tuple[Any, ...]:
-        ticks = itertools.count(1_000_000, 7)
-        monkeypatch.setattr(time, "monotonic_ns", ticks.__next__)
-        monkeypatch.setattr(node_module, "_monotonic_ns", ticks.__next__)
-        nodes = [live_node(control, position, None) for position in (0, 1)]
-        for made in nodes:
-            made.__class__ = cls
-            made.started()
-            made.now()
-            assert ("send" in made.__dict__) == (cls is LiveNode)
-        seen = exchange(*nodes, pair)
-        return seen, [records_of(made).tolist() for made in nodes]
-
-    control.set_line(500_000)
-    fast, slow = act(LiveNode), act(Slow)
-    assert fast == slow
-    seen, (sent, received) = fast
-    assert len(seen) == 5 * 9 + 4
-    assert len(sent) == 1 + 2 * 45
-    assert len(received) == 1 + 2 * 45 + 4
-
-
-@pytest.mark.parametrize("cls", [LiveNode, Slow])
-def test_a_refused_send_is_settled_as_rejected(cls: type[LiveNode], control: Control) -> None:
-    control.set_line(time.monotonic_ns())
-    with zmq.Context() as context, context.socket(zmq.PUSH) as push:
-        sender = live_node(control, 0, context)
-        sender.__class__ = cls
-        for _ in range(2):
-            assert sender.send(push, flow="one", flags=zmq.DONTWAIT) is False
-    assert records_of(sender)["kind"].tolist() == [Kind.EVENT, Kind.REJECTED, Kind.REJECTED]
-
-
-@pytest.mark.parametrize("cls", [LiveNode, Slow])
-def test_no_record_is_written_beyond_the_limit(cls: type[LiveNode], control: Control, pair: tuple[Any, Any]) -> None:
-    control.set_line(time.monotonic_ns())
-    left, right = pair
-    sender, receiver = live_node(control, 0, None, records=9), live_node(control, 1, None, records=5)
-    for made in (sender, receiver):
-        made.__class__ = cls
-    for _ in range(8):
-        sender.send(left, flow="one")
-    with pytest.raises(TraceFullError):
-        sender.send(left, flow="one")
-    for _ in range(4):
-        receiver.recv(right)
-    with pytest.raises(TraceFullError):
-        receiver.recv(right)
-    assert len(records_of(sender)) == 9
-    assert len(records_of(receiver)) == 5
 
 
 def test_a_mapping_that_nobody_recorded_to_is_empty() -> None:
