@@ -141,9 +141,25 @@ def harness_live(messages: int, size_bytes: int) -> float:
     from harness.live import world
     from harness.trace import Kind
 
-    records = world.execute(tight("live", messages, size_bytes=size_bytes)).records
+    trace = world.execute(tight("live", messages, size_bytes=size_bytes))
+    if trace.errors or trace.limits_hit:
+        raise RuntimeError(f"the run is not what is to be measured: {dict(trace.errors)} {trace.limits_hit}")
+    records = trace.records
     times = records["time_ns"][records["kind"] == Kind.RECEIVED]
     return float((len(times) - 1) * S / (times.max() - times.min()))
+
+
+def python_live(messages: int, size_bytes: int) -> float:
+    """The same with the nodes' calls in Python, though they may be there compiled."""
+    os.environ["HARNESS_RECORDER"] = "python"
+    return harness_live(messages, size_bytes)
+
+
+def recorder() -> str:
+    """Whose calls :func:`harness_live` measures: ``compiled`` or ``python``."""
+    from harness.live import fast
+
+    return fast.recorder()
 
 
 def bare_live(messages: int, size_bytes: int) -> float:
@@ -201,7 +217,7 @@ def _sender(pipe: Any, messages: int, size_bytes: int, stamped: bool) -> None:
                 push.send(body)
 
 
-LIVE = {"bare": bare_live, "stamped": stamped_live, "harness": harness_live}
+LIVE = {"bare": bare_live, "stamped": stamped_live, "harness in Python": python_live, "harness": harness_live}
 
 
 def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -242,7 +258,7 @@ def bench_fan_out(scale: float) -> Row:
 
 def bench_live(scale: float) -> Row:
     """Harness and loops by hand in turns, for each size; ratios of the medians to that of the bare loop."""
-    found = {}
+    found: Row = {"recorder": in_fresh_process(recorder)}
     for size_bytes, messages in LIVE_SIZES.items():
         speeds: dict[str, list[float]] = {name: [] for name in LIVE}
         for _ in range(LIVE_ROUNDS):
@@ -273,7 +289,10 @@ def rows_of(results: Mapping[str, Any]) -> list[tuple[str, str]]:
                 (f"simulated fan-out to {count}", f"{cost / 1e3:,.1f} us a delivery, {ratio:.2f} of that to one")
             )
         rows.append(("fan-out, dearest to cheapest", f"{costs['ratio_worst_to_best']:.2f}"))
-    for size_bytes, live in results.get("live", {}).items():
+    sizes = dict(results.get("live", {}))
+    if sizes:
+        rows.append(("live harness: calls of a message", sizes.pop("recorder")))
+    for size_bytes, live in sizes.items():
         for name, speed in live["median_messages_per_s"].items():
             ratio = live["ratio_to_bare"][name]
             rows.append((f"live PUSH-PULL, {size_bytes} B, {name}", f"{speed:,.0f} messages/s, {ratio:.2f} of bare"))
@@ -297,7 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         results[name] = parts[name](scale)
     for label, value in rows_of(results):
-        print(f"{label:<40}{value}")
+        print(f"{label:<44}{value}")
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     print(f"written: {given.out}", file=sys.stderr)
