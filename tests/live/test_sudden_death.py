@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from harness.store import FILES
-from tests.conftest import ROOT
+from tests.conftest import ROOT, finding
 from tests.live.inventory import MARK, left, of_harness, of_machine, processes
 
 pytestmark = [
@@ -64,9 +64,15 @@ transport = "ipc"
 workers = { worker = 2 }
 """
 
+NAMESPACES = f"""{LINKED.replace('delay = "5ms"', 'rate = "10Mbit/s"')}
+[live]
+network = "namespaces"
+"""
+
 CASES = {
     "live": (LINKED, ["--world", "live", "--replications", "1", "--no-report"]),
     "ipc": (PIPELINE, ["--world", "live", "--replications", "1", "--no-report"]),
+    "namespaces": (NAMESPACES, ["--world", "live", "--replications", "1", "--no-report"]),
     "both": (LINKED, ["--world", "both", "--replications", "1", "--seeds", "2"]),
 }
 
@@ -78,6 +84,15 @@ class Strike:
     lived: int
     in_time: bool
     left: dict[str, list[str]]
+
+
+WEIGHTS = {"live": 5, "ipc": 2, "namespaces": 5, "both": 1}
+"""How often each is struck; what only some machines can do is left out on the others."""
+
+
+def possible() -> list[str]:
+    """The cases that this machine can play."""
+    return [case for case in CASES if case != "namespaces" or finding("netns").reason is None]
 
 
 def begin(case: str, folder: Path, mark: str) -> subprocess.Popen[bytes]:
@@ -136,12 +151,12 @@ def strike(case: str, number: int, after_s: float, folder: Path) -> Strike:
 def lengths_s(folder: Path) -> dict[str, float]:
     """How long a run of each case takes when nobody kills it, beside the others."""
     began = time.monotonic()
-    running = {case: begin(case, folder / f"whole-{case}", "whole") for case in CASES}
+    running = {case: begin(case, folder / f"whole-{case}", "whole") for case in possible()}
     found = {}
     while len(found) < len(running):
         for case, process in running.items():
             if case not in found and process.poll() is not None:
-                assert process.returncode in (0, 3)
+                assert process.returncode in (0, 1, 3), "a busy machine may miss the rate, and the run be invalid"
                 found[case] = time.monotonic() - began
         time.sleep(0.02)
     return found
@@ -153,7 +168,7 @@ def test_a_hundred_times_nothing_is_left(tmp_path: Path, seed: int) -> None:
     lengths = lengths_s(tmp_path)
     plan = []
     for turn in range(STRIKES):
-        (case,) = chance.choices([*CASES], [6, 2, 1])
+        (case,) = chance.choices([*lengths], [WEIGHTS[case] for case in lengths])
         plan.append((case, SIGNALS[turn % len(SIGNALS)], chance.uniform(0, lengths[case]), tmp_path / str(turn)))
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         strikes = list(pool.map(strike, *zip(*plan, strict=True)))

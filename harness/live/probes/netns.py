@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from harness.live.probes import _scratch
@@ -23,4 +24,4 @@ def probe() -> str | None:
 
 def detail() -> str:
     """Which way."""
-    return "as root" if _scratch.was_root() else "as an ordinary user, in a user namespace"
+    return "as root" if os.geteuid() == 0 else "as an ordinary user, in a user namespace"

@@ -20,5 +20,5 @@ def probe() -> str | None:
         os.setresgid(_NOBODY, _NOBODY, _NOBODY)
         os.setresuid(_NOBODY, _NOBODY, _NOBODY)
     _scratch.become_readable()
-    _scratch.enter_as_user()
+    _scratch.enter()
     return None
