@@ -44,13 +44,14 @@ class Judgement(NamedTuple):
 def offered(run: Run, trace: Trace) -> Judgement:
     """Whether the load was offered when it was due, and all of it.
 
-    Judged where a send never blocks (PUB, XPUB), and at nodes that no fault and no limit of the experiment hits: a
+    Judged where a send never blocks (PUB, XPUB), and at nodes that no fault and no limit of the experiment hit: a
     miss is the machine's there, and the run does not tell what it was made to tell. Elsewhere a message may leave
     late because the one before it had to wait, which is the pattern's affair; that is told, and does not decide.
     """
     records = trace.records
     sends = (records["kind"] >= Kind.ATTEMPT) & (records["kind"] <= Kind.REJECTED) & (records["peer"] == NONE)
-    free = [number for number, node in enumerate(run.topology.nodes) if _is_free(run, node)]
+    ended = trace.environment.get("memory_ends", {})
+    free = [number for number, node in enumerate(run.topology.nodes) if _is_free(run, node) and node.name not in ended]
     of_free = sends & np.isin(records["node"], free)
     decides = bool(of_free.any())
     sends = of_free if decides else sends

@@ -425,6 +425,13 @@ def test_a_publisher_that_the_experiment_stops_is_not_blamed(kind: str) -> None:
     assert (generator.state, generator.decides) == ("unknown", False)
 
 
+def test_a_publisher_that_died_of_its_memory_limit_is_not_blamed() -> None:
+    run, trace = published(500)
+    assert law(checked(run, trace), "generator").state == "invalid"
+    ended = replace(trace, environment={"memory_ends": {"pub": "killed"}})
+    assert law(checked(run, ended), "generator").state != "invalid"
+
+
 @pytest.mark.parametrize(
     ("environment", "words"),
     [

@@ -48,7 +48,7 @@ CHUNK = 25
 FIRST_SEED = 20_000
 SHORT = 0.3
 """Of the times of an experiment, for most of its seeds: chance is the same, and there is less of the load."""
-LESS_SHORT = {"fan": 0.5, "subscriber-crash": 0.6}
+LESS_SHORT = {"fan": 0.5, "memory-limit": 0.6, "subscriber-crash": 0.6}
 """Where less time is too little for what the experiment claims, or for shares of its losses."""
 TIMES = ("duration", "warmup", "start", "at", "lasts")
 
