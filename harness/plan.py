@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.config import REPLICATION_LIMIT, Experiment, Variant
-from harness.live.namespaces.layout import emulated
 from harness.problems import MISSING, ConfigError, Problem, did_you_mean
 from harness.run import Run
 
@@ -115,8 +114,6 @@ def _not_in_namespaces(variant: Variant) -> list[Problem]:
         if fault.kind in _OF_STREAMS:
             found.append(Problem(f"fault.{fault.label}.kind", fault.kind, relay))
     topology = variant.topology
-    for name in emulated(topology, variant.faults):
-        found.append(Problem(f"link.{name}", MISSING, "delays, loses or refuses, which is not available yet there"))
     homes: dict[int, str] = {}
     for link in topology.links:
         home = topology.cells()[topology.node_id(link.node)]

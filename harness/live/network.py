@@ -51,7 +51,7 @@ class Network(Protocol):
         """Plain data on it for ``Trace.environment``."""
 
 
-def network_of(run: Run, guard: Guard, life: int, report: Report) -> Network:
+def network_of(run: Run, guard: Guard, life: int, report: Report, complain: Callable[[str], None]) -> Network:
     """The network that the run asks for, not yet made.
 
     Args:
@@ -59,9 +59,10 @@ def network_of(run: Run, guard: Guard, life: int, report: Report) -> Network:
         guard: is told of processes and paths.
         life: read end of a pipe whose write end only this process has.
         report: is told what happens to connections.
+        complain: is told, by the end, in a sentence what the network did and ought not to have done.
     """
     if run.live.network == "namespaces":
-        return Namespaces(run, guard, life, report)
+        return Namespaces(run, guard, life, report, complain)
     return Loopback(run, guard, life, report)
 
 

@@ -90,7 +90,7 @@ class Supervisor:
             stack.callback(self._control.close)
             stack.callback(self._close_maps)
             self._processes = Processes(guard, life)
-            self._network = network_of(self._run, guard, life, self._connection)
+            self._network = network_of(self._run, guard, life, self._connection, self.limits_hit.append)
             stack.callback(self._network.end)
             links = self._network.links
             self._timeline = Timeline(self._run, self._control, self._processes, links, self._recorder, self._now)

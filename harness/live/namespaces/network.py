@@ -22,6 +22,9 @@ from harness.world import Cut, Direction
 CONGESTION_CONTROL = "cubic"
 """What Linux has unless told otherwise; the machine may have been told otherwise, and a namespace inherits that."""
 
+_MISHAPS = ("unread", "unsent", "merged")
+"""What the emulator may count against itself, see :class:`harness.live.emulator.way.Counts`."""
+
 
 class Namespaces:
     """A namespace for each process of nodes; arguments as of :func:`harness.live.network.network_of`.
@@ -30,9 +33,18 @@ class Namespaces:
         links: its cables.
     """
 
-    def __init__(self, run: Run, guard: Guard, life: int, report: Callable[[str, Way, int, int], None]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        guard: Guard,
+        life: int,
+        report: Callable[[str, Way, int, int], None],
+        complain: Callable[[str], None],
+    ) -> None:
         self._run = run
         self._guard = guard
+        self._complain = complain
+        self._failed: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._layout = Layout(run.topology)
         self._stack = contextlib.ExitStack()
         self._folder: Path | None = None
@@ -83,10 +95,17 @@ class Namespaces:
         return {"outer": f"outer{site}", "inner": f"inner{site}", "up": shape, "down": shape}
 
     def _hear(self, told: Mapping[str, Any]) -> None:
-        """Descriptors are taken in with any message, and nothing else is told."""
+        if told["event"] == "failed":  # and to the end: the counts grow
+            self._failed[told["link"], told["way"]] = told
 
     def end(self) -> None:
         """End the processes; the namespaces go with the last that is inside."""
+        with contextlib.suppress(ServantError):
+            self._emulator.listen()
+        for (link, way), told in self._failed.items():
+            counts = ", ".join(f"{told[name]} {name}" for name in _MISHAPS if told.get(name))
+            self._complain(f"the emulator of packets did not do to link {link}, {way}, what was asked for: {counts}")
+        self._failed.clear()
         self._emulator.end()
         self._maker.end()
         self._stack.close()
@@ -98,7 +117,8 @@ class Namespaces:
 
     def repeats(self) -> bool:
         """Ask the kernel for the timers of all connections, those over silent and pulled cables left out."""
-        return bool(self._maker.say("repeats", "")["repeats"])
+        hindered = [self._layout.site(link) for link in self.links.hindered]
+        return bool(self._maker.say("repeats", "", hindered=hindered)["repeats"])
 
     def addresses(self, node: str) -> dict[str, str]:  # noqa: ARG002
         """The same for all nodes."""
@@ -128,7 +148,11 @@ class Namespaces:
 
 
 class Cables:
-    """The links: what the kernel does by itself is the maker's, the rest the emulator's."""
+    """The links: what the kernel does by itself is the maker's, the rest the emulator's.
+
+    Attributes:
+        hindered: those over which nothing passes, one way at least.
+    """
 
     def __init__(
         self,
@@ -143,6 +167,7 @@ class Cables:
         self._maker = maker
         self._emulator = emulator
         self._report = report
+        self.hindered: dict[str, None] = {}
         self._ways = {
             (address(layout.site(end.binder)), layout.ports[end.name], address(layout.site(node))): Way(
                 node, end, node if node in self._shapes else None, end.binder if end.binder in self._shapes else None
@@ -165,19 +190,30 @@ class Cables:
 
     def blackhole(self, link: str, direction: Direction) -> None:
         """Packets vanish."""
-        self._maker.say("silence", link, up=direction != "down", down=direction != "up")
+        self.hindered[link] = None
+        self._silence(link, up=direction != "down", down=direction != "up")
 
     def unsilence(self, link: str) -> None:
         """Packets pass."""
-        self._maker.say("silence", link, up=False, down=False)
+        self._silence(link, up=False, down=False)
+        self.hindered.pop(link, None)
+
+    def _silence(self, link: str, *, up: bool, down: bool) -> None:
+        if link in self._emulated:
+            for direction, on in (("up", up), ("down", down)):
+                self._emulator.say("blackhole", link, direction=direction, on=on)
+        else:
+            self._maker.say("silence", link, up=up, down=down)
 
     def link_down(self, link: str) -> None:
         """The cable is pulled."""
+        self.hindered[link] = None
         self._maker.say("set_down", link, down=True)
 
     def link_up(self, link: str) -> None:
         """It is plugged in."""
         self._maker.say("set_down", link, down=False)
+        self.hindered.pop(link, None)
 
     def reset(self, link: str, cut: Cut) -> None:
         """All connections over it are broken, at both ends. Raises ServantError for a cut inside the stream."""

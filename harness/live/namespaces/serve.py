@@ -85,12 +85,10 @@ class Server:
             site.down()
         return {}
 
-    def repeats(self, link: str) -> dict[str, Any]:  # noqa: ARG002
-        """Whether a connection waits to repeat something over cables that let it pass."""
+    def repeats(self, link: str, hindered: list[int]) -> dict[str, Any]:  # noqa: ARG002
+        """Whether a connection waits to repeat something, those of some namespaces left out."""
         from harness.live.namespaces.layout import site_of
 
-        hindered = {self._site_of[name] for name, ways in self._silent.items() if any(ways)}
-        hindered |= {number for number, site in enumerate(self._sites) if site.is_down}
         for number, site in enumerate(self._sites):
             if number not in hindered and any(
                 one.repeats and site_of(one.remote[0]) not in hindered for one in site.connections()
