@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +25,8 @@ _BURSTS_PER_S = 250
 _MOST_BYTES_PER_S = 0xFFFFFFFF
 """A bucket counts no further, and a cable of the kernel carries no more anyway."""
 _NO_LIMIT_BYTES = 1 << 30
+_CARRIER_S, _POLL_S = 2.0, 0.0005
+_FORWARDING = 3
 
 
 class End:
@@ -55,6 +59,25 @@ class End:
         elif not self._plain:
             self._routes.tc("del", index=self.index, parent=_ROOT)
         self._plain = not silent and not rate_bytes_per_s
+
+    def await_carrier(self) -> None:
+        """Wait until what is sent leaves: the kernel finds out a moment after the other end has come up.
+
+        Until then it drops what it is given, which nobody would learn of. Raises OSError when it never does.
+        """
+        deadline = time.monotonic() + _CARRIER_S
+        while time.monotonic() < deadline:
+            (found,) = self._routes.get_links(self.index)
+            if found.get_attr("IFLA_OPERSTATE") == "UP" and _forwards(found):
+                return
+            time.sleep(_POLL_S)
+        raise OSError(errno.ENETDOWN, f"interface {self.index} got no carrier in {_CARRIER_S:g} s")
+
+
+def _forwards(found: Any) -> bool:
+    """Whether an interface, if it is one of a switch, takes part in it by now."""
+    switched = (found.get_attr("IFLA_LINKINFO") or found).get_attr("IFLA_INFO_SLAVE_DATA")
+    return switched is None or switched.get_attr("IFLA_BRPORT_STATE") == _FORWARDING
 
 
 class Site:
@@ -119,6 +142,8 @@ class Site:
         routes.route("replace", dst=_MULTICAST, oif=index, scope="link", prefsrc=address(self._number))
         for other in self._neighbours:
             routes.neigh("replace", dst=address(other), lladdr=hardware_address(other), ifindex=index, state=_PERMANENT)
+        self.near.await_carrier()
+        self.far.await_carrier()
         self.is_down = False
 
     def down(self) -> None:
