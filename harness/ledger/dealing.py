@@ -20,27 +20,31 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.ledger.marks import room
-from harness.ledger.stays import Stay, stays
+from harness.ledger.stays import UNTOLD, Stay, stays
 from harness.run import Run
 from harness.topology import Endpoint, Flow
-from harness.trace import CAUSES, Trace
+from harness.trace import CAUSES, EVENTS, Kind, Trace
 
 Array = npt.NDArray[Any]
 
 DEALERS = ("PUSH", "REQ", "DEALER")
 """Sockets that give each message to one peer, and wait while none has room (F73)."""
 
-UNTOLD, WAITS = -1, -2
-"""In place of a cause: no rule applies; it is not lost, but waits in a pipe for a peer that is not there."""
+WAITS = -2
+"""In place of a cause: it is not lost, but waits in a pipe for a peer that is not there."""
 
 LATE_NEWS_NS = 50_000_000
 """An event is told and written down so much later than it happened, at most, on a busy machine."""
+
+_KILLING_NS = 5_000_000
+"""A process that is killed is gone so much later, at most, than that was written down."""
 
 _PIPE = CAUSES.index("disconnect_pipe")
 _WIRE = CAUSES.index("disconnect_wire")
 _UNREAD = CAUSES.index("crash_unread")
 _UNSENT = CAUSES.index("crash_unsent")
 _LATE = CAUSES.index("late_reply")
+_FINISHED = EVENTS.index("finished")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +84,19 @@ class _Break:
 
 
 def infer_dealt(run: Run, trace: Trace, flow: Flow, endpoint: Endpoint, sender: str, owed: Owed) -> Array:
-    """Causes, or :data:`UNTOLD` or :data:`WAITS`, for the messages of one sender that any one receiver is owed."""
+    """Causes, UNTOLD or :data:`WAITS`, for the messages of one sender that any one receiver is owed."""
     causes = np.full(len(owed.received), UNTOLD, dtype=np.int8)
     left = ~owed.received
     binds = sender == endpoint.binder
     breaks = sorted(_breaks(run, trace, flow, endpoint, sender), key=lambda one: one.ended_ns)
-    for one in breaks:
-        mine = owed.received & (owed.receiver == run.topology.node_id(one.receiver))
-        first, last = _span(one, owed, mine, binds)
-        chosen = first + np.flatnonzero(left[first:last])
-        left[chosen] = False
-        causes[chosen] = _in_the_break(run, one, owed, chosen)
+    # Who ended late is asked first for what was sent before his end, and only then who was told late of an earlier one.
+    for late_ns in (0, LATE_NEWS_NS):
+        for one in breaks:
+            mine = owed.received & (owed.receiver == run.topology.node_id(one.receiver))
+            first, last = _span(one, owed, mine, binds, late_ns)
+            chosen = first + np.flatnonzero(left[first:last])
+            left[chosen] = False
+            causes[chosen] = _in_the_break(run, one, owed, chosen)
     if not binds and _nobody_is_there(breaks, run, trace, flow, endpoint, sender):
         causes[left] = WAITS
     return causes
@@ -107,12 +113,14 @@ def _breaks(run: Run, trace: Trace, flow: Flow, endpoint: Endpoint, sender: str)
                 yield _Break(receiver, stay, stay.down_ns, following)
 
 
-def _span(one: _Break, owed: Owed, mine: Array, binds: bool) -> tuple[int, int]:
-    """Between which messages those lie that this connection can have had when it ended."""
+def _span(one: _Break, owed: Owed, mine: Array, binds: bool, late_ns: int) -> tuple[int, int]:
+    """Between which messages those lie that this connection can have had when it ended, or so much later."""
     before = mine & ((owed.received_ns <= one.ended_ns) | (binds & (owed.sent_ns <= one.ended_ns)))
     # What waits at a connecting sender comes after what was lost, however early it was sent.
     first = len(mine) - int(np.argmax(before[::-1])) if before.any() else 0
-    until_ns = one.ended_ns + LATE_NEWS_NS
+    # A connecting sender knows the end at once, unless the order to kill its peer was written down before it acted.
+    late_ns = late_ns if binds else min(late_ns, _KILLING_NS if one.stay.receiver_died else 0)
+    until_ns = one.ended_ns + late_ns
     if one.next_ns is not None:
         until_ns = min(until_ns, max(one.next_ns, one.ended_ns))
     last = int(np.searchsorted(owed.sent_ns, until_ns, side="right"))
@@ -138,7 +146,7 @@ def _nobody_is_there(breaks: list[_Break], run: Run, trace: Trace, flow: Flow, e
 
 
 def infer_answers(run: Run, trace: Trace, endpoint: Endpoint, sender: str, owed: Owed, requests: Owed) -> Array:
-    """Causes, or :data:`UNTOLD` or :data:`WAITS`, for the answers of one sender.
+    """Causes, UNTOLD or :data:`WAITS`, for the answers of one sender.
 
     ``requests``: all that were sent to it; an answer has the intended time of its request.
     """
@@ -149,13 +157,14 @@ def infer_answers(run: Run, trace: Trace, endpoint: Endpoint, sender: str, owed:
             continue
         known = stays(run, trace, endpoint, sender, receiver)
         asked = requests.take(requests.sender == node)
+        gone_ns = _finished_ns(trace, node)
         for row in np.flatnonzero(~owed.received & (owed.receiver == node)).tolist():
-            causes[row] = _answer(known, asked, int(owed.intended_ns[row]), int(owed.sent_ns[row]))
+            causes[row] = _answer(known, asked, int(owed.intended_ns[row]), int(owed.sent_ns[row]), gone_ns)
     return causes
 
 
-def _answer(known: list[Stay], asked: Owed, intended_ns: int, sent_ns: int) -> int:
-    """What became of one answer; ``asked``: all requests of the one whom it is for."""
+def _answer(known: list[Stay], asked: Owed, intended_ns: int, sent_ns: int, gone_ns: int) -> int:
+    """What became of one answer; ``asked``: all requests of the one whom it is for, who has finished at ``gone_ns``."""
     request = np.flatnonzero((asked.intended_ns == intended_ns) & asked.received)
     if not len(request):
         return UNTOLD
@@ -165,12 +174,20 @@ def _answer(known: list[Stay], asked: Owed, intended_ns: int, sent_ns: int) -> i
         return UNTOLD
     if stay.down_ns is not None and stay.down_ns <= sent_ns:
         return _PIPE
-    later = asked.sent_ns[asked.sent_ns > asked_ns]
-    if len(later) and (stay.down_ns is None or later[0] < stay.down_ns):
-        return _LATE
+    if (asked.sent_ns > asked_ns).any() and (stay.down_ns is None or stay.down_ns > sent_ns + LATE_NEWS_NS):
+        # It has gone on: the answer is thrown away as soon as the one who asked looks again, if it still does.
+        return WAITS if gone_ns <= sent_ns else _LATE
     if stay.down_ns is None:
         return WAITS
     return _UNSENT if stay.sender_died else _UNREAD if stay.receiver_died else _WIRE
+
+
+def _finished_ns(trace: Trace, node: int) -> int:
+    """When the program of a node came to its end; for ever when it did not."""
+    records = trace.records
+    its = (records["kind"] == Kind.EVENT) & (records["flag"] == _FINISHED) & (records["node"] == node)
+    times = records["time_ns"][its]
+    return int(times.max()) if len(times) else 1 << 62
 
 
 def _brought(stay: Stay, asked_ns: int, came_ns: int) -> bool:

@@ -8,8 +8,8 @@ order and loses nothing that it has taken (F34). A receiver that got nothing at 
 
 A connection that broke is judged stay by stay (:mod:`harness.ledger.stays`). What was sent while there was none had no
 peer if the publisher binds, and waits in the pipe, as far as that goes, if it connects (F123). What was sent into
-a connection and is missing behind the last reception was in it when it ended: unread in the receiver as far as
-its marks go, if that died, in a pipe or on the wire else.
+a connection and is missing behind the last reception was in it when it ended, or was refused by a full pipe before
+(:mod:`harness.ledger.broken`). Sockets that deal out or answer have rules of their own (:mod:`harness.ledger.dealing`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.ledger.dealing import DEALERS, LATE_NEWS_NS, UNTOLD, Owed, infer_answers, infer_dealt
-from harness.ledger.marks import room
-from harness.ledger.stays import Stay, crashes, stays
+from harness.ledger.broken import Marks, Seen, infer_broken
+from harness.ledger.dealing import DEALERS, LATE_NEWS_NS, Owed, infer_answers, infer_dealt
+from harness.ledger.marks import pipe_capacity, room
+from harness.ledger.stays import UNTOLD, Stay, crashes, stays
 from harness.run import Run
 from harness.topology import Endpoint, Flow, Topology
 from harness.trace import CAUSES, EVENTS, NONE, Kind, Trace
@@ -40,9 +41,6 @@ BREAK_CAUSES = ("disconnect_pipe", "disconnect_wire")
 
 _FOR_EVER_NS = 1 << 62
 _NO_PEER = CAUSES.index("no_peer")
-_WIRE = CAUSES.index("disconnect_wire")
-_UNREAD = CAUSES.index("crash_unread")
-_UNSENT = CAUSES.index("crash_unsent")
 _HWM_SENDER = CAUSES.index("hwm_sender")
 _DOWN = (EVENTS.index("disconnected"), EVENTS.index("detached"))
 _UP = EVENTS.index("handshake_succeeded")
@@ -129,7 +127,7 @@ def infer(run: Run, trace: Trace, owed: Owed) -> Array:
 
     Returns:
         Positions in ``CAUSES``, shape (rows,), int8; where it was received or no rule applies
-        :data:`~harness.ledger.dealing.UNTOLD`, and where it waits for ever :data:`~harness.ledger.dealing.WAITS`.
+        :data:`~harness.ledger.stays.UNTOLD`, and where it waits for ever :data:`~harness.ledger.dealing.WAITS`.
     """
     inferred = np.full(len(owed.received), UNTOLD, dtype=np.int8)
     _infer_published(run, trace, owed, inferred)
@@ -168,7 +166,8 @@ def _infer_published(run: Run, trace: Trace, owed: Owed, inferred: Array) -> Non
         endpoint = run.topology.endpoint_of(one)
         if endpoint is None or endpoint.socket_type(name) not in PUBLISHERS:
             continue
-        got = owed.received[span].reshape(-1, len(receivers))
+        shape = (-1, len(receivers))
+        got, times = owed.received[span].reshape(shape), owed.received_ns[span].reshape(shape)
         sent = owed.sent_ns[span][:: len(receivers)]
         causes = inferred[span].reshape(got.shape)
         for column, receiver in enumerate(receivers):
@@ -178,41 +177,38 @@ def _infer_published(run: Run, trace: Trace, owed: Owed, inferred: Array) -> Non
             closed = not trace.limits_hit and not stopped
             if links.broke(endpoint, name, receiver):
                 known = stays(run, trace, endpoint, name, receiver)
-                size_bytes = int(owed.size_bytes[span.start])
-                held = (
-                    room(run.topology, name, "sndhwm", size_bytes),
-                    room(run.topology, receiver, "rcvhwm", size_bytes),
+                marks = Marks(
+                    pipe=pipe_capacity(run.topology, endpoint, name, receiver),
+                    receiver=room(run.topology, receiver, "rcvhwm", int(owed.size_bytes[span.start])),
                 )
-                _infer_stays(sent, got[:, column], causes[:, column], known, closed, name != endpoint.binder, held)
+                seen = Seen(sent, times[:, column], got[:, column])
+                _infer_stays(seen, causes[:, column], known, closed, name != endpoint.binder, marks)
             else:
                 _infer_one(got[:, column], causes[:, column], closed)
 
 
-def _infer_stays(
-    sent: Array, received: Array, causes: Array, known: list[Stay], closed: bool, waits: bool, held: tuple[int, int]
-) -> None:
+def _infer_stays(seen: Seen, causes: Array, known: list[Stay], closed: bool, waits: bool, marks: Marks) -> None:
     """As :func:`_infer_one`, connection by connection; nothing when a message arrived while there was none.
 
-    ``waits``: what is sent without a connection waits for the next one. ``held``: messages that wait for this peer in
-    the sender's process at most, and in the receiver's.
+    ``waits``: what is sent without a connection waits for the next one.
     """
     if not known:
         return
+    sent, received = seen.sent_ns, seen.received
     found = np.full(len(sent), _HWM_SENDER if waits else _NO_PEER, dtype=np.int8)
     absent = np.ones(len(sent), dtype=bool)
     for number, (stay, (first, last)) in enumerate(zip(known, _spans(known, sent, received), strict=True)):
         rows = slice(0 if waits and number == 0 else first, last)
-        got, part = received[rows], found[rows]
         absent[rows] = False
         if stay.down_ns is None:
-            part[:] = -1
-            _infer_one(got, part, closed)
+            found[rows] = UNTOLD
+            _infer_one(received[rows], found[rows], closed)
         else:
-            _infer_broken(got, part, stay, held)
+            infer_broken(seen.take(rows), found[rows], stay, marks)
     if (absent & received).any():
         return
     causes[:] = found
-    causes[received] = -1
+    causes[received] = UNTOLD
 
 
 def _spans(known: list[Stay], sent: Array, received: Array) -> Iterator[tuple[int, int]]:
@@ -235,22 +231,6 @@ def _spans(known: list[Stay], sent: Array, received: Array) -> Iterator[tuple[in
             elif received[last:late].any():
                 last = late - int(np.argmax(received[last:late][::-1]))
         yield first, last
-
-
-def _infer_broken(received: Array, causes: Array, stay: Stay, held: tuple[int, int]) -> None:
-    """A connection that ended; written into ``causes``, one of a join for all that came before the first reception."""
-    if not received.any():
-        causes[:] = _NO_PEER
-        return
-    first, last = int(np.argmax(received)), len(received) - int(np.argmax(received[::-1]))
-    causes[:first] = _NO_PEER
-    causes[first:last] = _HWM_SENDER
-    causes[last:] = _WIRE
-    if stay.receiver_died:
-        causes[last : last + held[1]] = _UNREAD
-    if stay.sender_died:
-        causes[last : last + held[0]] = _UNSENT
-        causes[last + held[0] :] = _HWM_SENDER
 
 
 def _infer_one(received: Array, causes: Array, closed: bool) -> None:

@@ -15,6 +15,9 @@ from harness.trace import EVENTS, NONE, Kind, Trace
 
 Array = npt.NDArray[Any]
 
+UNTOLD = -1
+"""In place of a cause: what was seen does not tell."""
+
 _UP = EVENTS.index("handshake_succeeded")
 _DOWN = EVENTS.index("disconnected")
 _FAULT = EVENTS.index("fault_on")
