@@ -130,6 +130,18 @@ def test_the_window_is_what_the_rate_makes_of_the_recovery_interval(rate: int, r
 # -- loss and repair ------------------------------------------------------------------------------
 
 
+def test_packets_that_overtake_or_come_twice_are_put_in_order_and_taken_once() -> None:
+    """What seems to be missing has mostly come before it is asked for: requests wait up to 50 ms.
+
+    Who has heard nothing yet begins with what comes first, here the fourth packet.
+    """
+    lan = Lan(delay_ns=5 * MS, reorder=0.05, duplicate=0.05)
+    (got,) = lan.run(**FAST)
+    assert got == list(range(3, 1000))
+    assert lan.latencies()[900] < 6 * MS
+    assert lan.witness.losses == []
+
+
 @pytest.mark.parametrize("loss", [0.01, 0.05])
 def test_what_is_lost_within_the_window_is_repaired_in_order(loss: float) -> None:
     """Later: everything behind a gap waits for its repair."""

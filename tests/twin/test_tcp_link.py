@@ -13,6 +13,7 @@ from hypothesis import strategies as draw
 
 from harness.twin.kernel import NEVER_NS
 from harness.twin.transport.tcp_cubic import Cubic
+from harness.twin.transport.tcp_doubt import Doubt
 from harness.twin.transport.tcp_flight import Flight, Sent
 from harness.twin.transport.tcp_receiver import Receiver
 from harness.twin.transport.tcp_sender import MSS_BYTES, Sender
@@ -45,18 +46,20 @@ class Wire:
         self.packets.append((self.now, start, end))
         if not self._loses():
             fin = self.sender.finished and end == self.sender.total
-            self._later(lambda: self._arrive(start, end, fin))
+            sent_ns = self.now
+            self._later(lambda: self._arrive(start, end, fin, sent_ns))
         return True
 
-    def _arrive(self, start: int, end: int, fin: bool) -> None:
-        self.receiver.arrive(start, end, fin, self.now)
+    def _arrive(self, start: int, end: int, fin: bool, sent_ns: int) -> None:
+        self.receiver.arrive(start, end, fin, self.now, sent_ns)
         self.acknowledge()
 
     def acknowledge(self) -> None:
         if self._loses():
             return
+        echo_ns = self.receiver.echo_ns
         edge, acked, beyond = self.receiver.acknowledging(), self.receiver.next, tuple(self.receiver.beyond)
-        self._later(lambda: self.sender.acknowledged(acked, edge, beyond, self.now))
+        self._later(lambda: self.sender.acknowledged(acked, edge, beyond, self.now, echo_ns))
 
     def run(self, until_ns: int) -> None:
         while True:
@@ -233,3 +236,60 @@ def test_timers_are_the_coarser_the_longer(wait_ms: int, least: int, most: int) 
     for now_ms in (0, 7, 1234):
         fires = due_ns(now_ms * MS, wait_ms * MS) - now_ms * MS
         assert least * MS <= fires <= most * MS
+
+
+def overtaken(flight: Flight, now_ns: int, start: int = 0) -> None:
+    """Three packets, a millisecond apart, of which the last has come first."""
+    for number in range(3):
+        flight.add(Sent(start + 1000 * number, start + 1000 * (number + 1), now_ns + number * MS))
+    flight.mark(((start + 2000, start + 3000),), now_ns + 12 * MS)
+
+
+def test_a_loss_that_was_none_is_taken_back() -> None:
+    """The acknowledgement answers the packet itself, which time stamps tell from its repetition."""
+    flight, doubt = Flight(), Doubt()
+    flight.start(20 * MS)
+    overtaken(flight, 0)
+    assert flight.find_lost(18 * MS, patient=True)[0]
+    doubt.begin(flight)
+    flight.repeated(flight.lost.popleft(), 18 * MS)
+    doubt.repeated(18 * MS)
+    assert not doubt.was_needless(0, flight), "the repetition is still out"
+    flight.drop(1000, 20 * MS)
+    assert not doubt.was_needless(18 * MS, flight), "it is what was answered"
+    assert doubt.was_needless(0, flight)
+    assert flight.lost
+    before = flight.pipe
+    flight.none_is_lost()
+    assert not flight.lost
+    assert flight.pipe == before + 1
+
+
+def test_patience_grows_with_what_was_repeated_for_nothing_and_goes_after_sixteen_recoveries() -> None:
+    flight, doubt = Flight(), Doubt()
+    flight.start(20 * MS)
+    doubt.came_twice(flight, SECOND)
+    assert flight.patience == 1, "the network made the copy: nothing was repeated"
+    for _ in range(4):
+        doubt.repeated(SECOND)
+    doubt.came_twice(flight, SECOND)
+    doubt.came_twice(flight, SECOND + MS)
+    assert flight.patience == 2, "once in a round trip"
+    doubt.came_twice(flight, SECOND + 30 * MS)
+    assert flight.patience == 3
+    for recovery in range(16):
+        assert flight.patience == 3, recovery
+        doubt.begin(flight)
+    assert flight.patience == 1
+
+
+def test_where_packets_have_changed_places_one_that_seems_lost_is_waited_for() -> None:
+    flight = Flight()
+    flight.start(20 * MS)
+    overtaken(flight, 0)
+    assert flight.find_lost(12 * MS, patient=False)[0], "nothing is known of such a network"
+    flight.drop(3000, 20 * MS)
+    overtaken(flight, SECOND, start=3000)
+    found, look_ns = flight.find_lost(SECOND + 12 * MS, patient=False)
+    assert not found
+    assert look_ns == SECOND + 10 * MS + 5 * MS

@@ -1,6 +1,6 @@
 """How many packets a tcp sender may have under way: slow start, then CUBIC (RFC 9438), as Linux counts.
 
-Not modelled: HyStart (slow start ends with the first loss), pacing, undoing a reduction that was not needed.
+Not modelled: HyStart (slow start ends with the first loss), pacing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class Cubic:
 
     __slots__ = (
         "_before",
+        "_before_ssthresh",
         "_credit",
         "_delivered",
         "_epoch_ns",
@@ -41,7 +42,7 @@ class Cubic:
         self._reach_ms = 0
         self._reno_permille = 0
         self._credit = 0
-        self._before = self._delivered = self._out = 0
+        self._before = self._before_ssthresh = self._delivered = self._out = 0
 
     def acknowledged(self, packets: int, now_ns: int, rtt_ns: int) -> None:
         """So many packets have arrived while the window was in use."""
@@ -87,7 +88,7 @@ class Cubic:
 
     def begin_recovery(self) -> None:
         """A loss was noticed: go down with what arrives from now on, not at once (PRR, RFC 6937)."""
-        self._before = self.window
+        self._before, self._before_ssthresh = self.window, self.ssthresh
         self._delivered = self._out = 0
         self.lost()
 
@@ -107,6 +108,11 @@ class Cubic:
     def end_recovery(self) -> None:
         """All is repaired."""
         self.window = self.ssthresh
+
+    def take_back(self) -> None:
+        """There was no loss: as before the recovery."""
+        self.window = max(self.window, self._before)
+        self.ssthresh = max(self.ssthresh, self._before_ssthresh)
 
     def timed_out(self, again: bool) -> None:
         """Nothing has come back: begin with one packet; ``again`` while the last such loss is not repaired."""

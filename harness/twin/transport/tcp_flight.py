@@ -38,16 +38,21 @@ class Flight:
         arrived: how many have arrived all the same.
         lost: in the order in which they are to be sent again; those that have arrived meanwhile are to be skipped.
         srtt_ns, least_ns: the round trip, smoothed, and at its best.
+        patience: once packets are known to have changed places, so many quarters of the best round trip are waited
+            for one that seems to be lost.
     """
 
     __slots__ = (
+        "_changed_places",
         "_deviation_ns",
+        "_foremost",
         "_newest",
         "_newest_rtt_ns",
         "arrived",
         "least_ns",
         "lost",
         "packets",
+        "patience",
         "pipe",
         "srtt_ns",
     )
@@ -59,6 +64,9 @@ class Flight:
         self.srtt_ns = self.least_ns = self._deviation_ns = 0
         self._newest = (-1, 0)
         self._newest_rtt_ns = 0
+        self._foremost = 0
+        self._changed_places = False
+        self.patience = 1
 
     def start(self, rtt_ns: int) -> None:
         """The handshake took that long."""
@@ -97,15 +105,17 @@ class Flight:
             if packet.arrived:
                 self.arrived -= 1
                 continue
-            if not came and not packet.again:
-                self._measure(now_ns - packet.ns)
+            if not packet.again:
+                if not came:
+                    self._measure(now_ns - packet.ns)
+                self._changed_places |= packet.start < self._foremost
             came += 1
             self._has_arrived(packet, now_ns)
         return came
 
     def mark(self, ranges: tuple[tuple[int, int], ...], now_ns: int) -> int:
         """These ranges have arrived, too: how many packets that is news of."""
-        came = 0
+        came, foremost = 0, self._foremost
         following = iter(ranges)
         start, end = next(following)
         for packet in self.packets:
@@ -115,6 +125,9 @@ class Flight:
                 break
             if not packet.arrived and start <= packet.start and packet.end <= end:
                 packet.arrived = True
+                if not packet.again:
+                    self._changed_places |= packet.start < foremost
+                self._foremost = max(self._foremost, packet.end)
                 self.arrived += 1
                 came += 1
                 self._has_arrived(packet, now_ns)
@@ -140,9 +153,11 @@ class Flight:
         """Take for lost what was sent before something that has arrived (RACK).
 
         ``patient``: wait a quarter of the round trip for packets that have changed places, unless three are known to
-        have arrived. Gives whether any was found, and when to look again.
+        have arrived; where some have changed places before, that is waited always, and more of it with
+        :attr:`patience`. Gives whether any was found, and when to look again.
         """
-        wait = min(self.least_ns >> 2, self.srtt_ns) if patient and self.arrived < _KNOWN_IN_ORDER else 0
+        waits = self._changed_places or (patient and self.arrived < _KNOWN_IN_ORDER)
+        wait = min((self.least_ns >> 2) * self.patience, self.srtt_ns) if waits else 0
         found = False
         for packet in self.packets:
             if packet.arrived or packet.lost or (packet.ns, packet.end) >= self._newest:
@@ -155,6 +170,18 @@ class Flight:
             packet.lost = True
             self.lost.append(packet)
         return found, NEVER_NS
+
+    @property
+    def repairs_are_out(self) -> bool:
+        """Whether a packet that was sent again may still be in the network."""
+        return any(packet.again and not (packet.arrived or packet.lost) for packet in self.packets)
+
+    def none_is_lost(self) -> None:
+        """All that was taken for lost is in the network."""
+        for packet in self.lost:
+            self.pipe += packet.lost
+            packet.lost = False
+        self.lost.clear()
 
     def give_up_all(self) -> None:
         """The timer says: nothing is in the network any more."""

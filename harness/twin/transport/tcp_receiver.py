@@ -33,6 +33,8 @@ class Receiver:
         fin_at: where the stream ends, -1 while nobody has said so.
         beyond: ranges that came behind a gap, in order.
         promised: the peer may send up to here.
+        echo_ns: when the packet was sent that the next acknowledgement answers (RFC 7323, section 4.3).
+        repeated: something has come twice, and the peer is still to be told (RFC 2883).
     """
 
     __slots__ = (
@@ -46,12 +48,15 @@ class Receiver:
         "_segment",
         "_small",
         "_space",
+        "_told",
         "_unacknowledged",
         "beyond",
+        "echo_ns",
         "fin_at",
         "interactive",
         "next",
         "promised",
+        "repeated",
         "taken",
     )
 
@@ -69,6 +74,8 @@ class Receiver:
         """Data went the other way while an acknowledgement was due: those that follow are not hurried."""
         self.next = self.taken = 0
         self.fin_at = -1
+        self._told = self.echo_ns = 0
+        self.repeated = False
         self.beyond: list[tuple[int, int]] = []
         self.promised = self._space
 
@@ -86,15 +93,20 @@ class Receiver:
         """Everything has come and was read, and the peer has closed."""
         return 0 <= self.fin_at <= self.taken
 
-    def arrive(self, start: int, end: int, fin: bool, now_ns: int) -> bool:
-        """Take what a packet brings; whether it has to be acknowledged at once."""
+    def arrive(self, start: int, end: int, fin: bool, now_ns: int, sent_ns: int) -> bool:
+        """Take what a packet brings that was sent at ``sent_ns``; whether it has to be acknowledged at once."""
+        if start <= self._told:
+            self.echo_ns = sent_ns
         if fin:
             self.fin_at = end - 1
         if now_ns - self._last_ns > _SILENCE_NS:
             self._quick = _QUICK
         self._last_ns = now_ns
-        if end <= self.next or end > self.promised + fin:
-            return True  # old, or more than was allowed
+        if end <= self.next or any(first <= start and end <= last for first, last in self.beyond):
+            self.repeated = True
+            return True
+        if end > self.promised + fin:
+            return True  # more than was allowed
         hurried = bool(self.beyond) or start > self.next or fin
         if start > self.next:
             self._keep(start, end)
@@ -155,6 +167,7 @@ class Receiver:
     def acknowledging(self) -> int:
         """The peer is told now; up to where it may send, which is never taken back."""
         self._unacknowledged = self._small = 0
+        self._told, self.repeated = self.next, False
         if self._quick:
             self._quick -= 1
         self.promised = max(self.promised, self.next + self._window())

@@ -35,11 +35,12 @@ _KEEPALIVE: Final = 7200, 75, 9
 class Packet:
     """What one end's kernel sends to the other's."""
 
-    __slots__ = ("acked", "asks", "beyond", "edge", "end", "fin", "rst", "start")
+    __slots__ = ("acked", "asks", "beyond", "echo_ns", "edge", "end", "fin", "repeated", "rst", "sent_ns", "start")
 
     def __init__(self, start: int, end: int, *, fin: bool = False, rst: bool = False, asks: bool = False) -> None:
         self.start, self.end, self.fin, self.rst, self.asks = start, end, fin, rst, asks
-        self.acked = self.edge = 0
+        self.acked = self.edge = self.sent_ns = self.echo_ns = 0
+        self.repeated = False
         self.beyond: tuple[tuple[int, int], ...] = ()
 
 
@@ -165,10 +166,12 @@ class TcpEnd:
     def _send(self, packet: Packet, now_ns: int) -> bool:
         if self._way.down:
             return False
-        packet.acked = self.receiver.next
-        packet.edge = self.receiver.acknowledging()
-        if self.receiver.beyond:
-            packet.beyond = tuple(self.receiver.beyond)
+        receiver = self.receiver
+        packet.sent_ns, packet.echo_ns = now_ns, receiver.echo_ns
+        packet.acked, packet.repeated = receiver.next, receiver.repeated
+        packet.edge = receiver.acknowledging()
+        if receiver.beyond:
+            packet.beyond = tuple(receiver.beyond)
         self._ack_due_ns = NEVER_NS
         peer = self.peer
         size = HEADER_BYTES + packet.end - packet.start - packet.fin
@@ -196,11 +199,11 @@ class TcpEnd:
             self.on_established = None
         now = self._kernel.now_ns
         self._heard_ns, self._unanswered = now, 0
-        self.sender.acknowledged(packet.acked, packet.edge, packet.beyond, now)
+        self._acknowledged(packet, now)
         receiver = self.receiver
         if packet.end > packet.start:
             before = receiver.next
-            if receiver.arrive(packet.start, packet.end, packet.fin, now):
+            if receiver.arrive(packet.start, packet.end, packet.fin, now, packet.sent_ns):
                 self.acknowledge(now)
             elif self._ack_due_ns == NEVER_NS:
                 self._ack_due_ns = now + _DELAYED_ACK_NS
@@ -212,6 +215,11 @@ class TcpEnd:
         self._watch()
         if self.outgoing is not None:
             self.outgoing.wake_sender()
+
+    def _acknowledged(self, packet: Packet, now_ns: int) -> None:
+        if packet.repeated:
+            self.sender.came_twice(now_ns)
+        self.sender.acknowledged(packet.acked, packet.edge, packet.beyond, now_ns, packet.echo_ns)
 
     def _check_over(self) -> None:
         """Both have closed, and both know."""

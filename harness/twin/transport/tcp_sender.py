@@ -14,12 +14,13 @@ All as in Linux 6.x. Time is passed in.
 from __future__ import annotations
 
 import errno
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from harness.twin.kernel import NEVER_NS
+from harness.twin.transport.tcp_buffer import SendBuffer
 from harness.twin.transport.tcp_cubic import Cubic
+from harness.twin.transport.tcp_doubt import Doubt
 from harness.twin.transport.tcp_flight import Flight, Sent
 from harness.twin.transport.tcp_timer import due_ns
 
@@ -33,10 +34,6 @@ _LOCAL_RETRY_NS: Final = 500 * _MS
 _LEAST_NS: Final = 2 * _MS
 _GIVE_UP_NS: Final = 924_600 * _MS
 _ORPHAN_GIVE_UP_NS: Final = 102_200 * _MS
-_START_SNDBUF_BYTES: Final = 87_040
-_MAX_SNDBUF_BYTES: Final = 4_194_304
-_PACKET_MEMORY_BYTES: Final = 4352
-_PIECE_BYTES: Final = 65_160
 _OPEN, _RECOVERY, _LOSS = range(3)
 _RTO, _TAIL, _REORDER, _WINDOW = range(4)
 
@@ -59,21 +56,18 @@ class Sender:
 
     __slots__ = (
         "_backoff",
-        "_charge",
+        "_buffer",
         "_cubic",
+        "_doubt",
         "_edge",
         "_emit",
         "_flight",
-        "_grows",
         "_in_use",
         "_last_ns",
         "_orphan",
-        "_overhead",
-        "_pieces",
         "_probed",
         "_recovered_at",
         "_repeated_ns",
-        "_sndbuf",
         "_state",
         "_timer",
         "_user_timeout_ns",
@@ -96,18 +90,15 @@ class Sender:
         user_timeout_ns: int,
     ) -> None:
         self._emit = emit
-        self._grows = sndbuf_bytes < 0
-        self._sndbuf = _START_SNDBUF_BYTES if self._grows else sndbuf_bytes
-        self._overhead = overhead_bytes
+        self._buffer = SendBuffer(sndbuf_bytes, overhead_bytes)
         self._user_timeout_ns = user_timeout_ns
-        self._charge = 0
-        self._pieces: deque[list[int]] = deque()
         self.total = self.sent = self.acked = 0
         self.finished = self._orphan = False
         self.failed = 0
         self._edge = self._window = 0
         self._flight = Flight()
         self._cubic = Cubic()
+        self._doubt = Doubt()
         self._in_use = self.short = False
         self._state = _OPEN
         self._recovered_at = 0
@@ -122,28 +113,14 @@ class Sender:
 
     def write(self, size_bytes: int, now_ns: int) -> int:
         """send(2), not blocking: the number of bytes taken; 0 is EAGAIN."""
-        left = size_bytes
-        pieces = self._pieces
-        while left:
-            last = pieces[-1] if pieces else None
-            if last is not None and last[0] > self.sent and last[1] < _PIECE_BYTES:
-                taken = min(left, _PIECE_BYTES - last[1])
-                last[0] += taken
-                last[1] += taken
-            elif self._charge >= self._sndbuf:
-                self.short = True
-                break
-            else:
-                taken = min(left, _PIECE_BYTES)
-                pieces.append([self.total + taken, taken])
-                self._charge += self._overhead
-            self.total += taken
-            self._charge += taken
-            left -= taken
-        if left < size_bytes:
+        taken = self._buffer.take(size_bytes, self.total, self.sent)
+        self.total += taken
+        if taken < size_bytes:
+            self.short = True
+        if taken:
             self._age(now_ns)
             self.push(now_ns)
-        return size_bytes - left
+        return taken
 
     def start(self, edge: int, rtt_ns: int) -> None:
         """The handshake says how much the peer takes at first, and how far away it is."""
@@ -153,7 +130,7 @@ class Sender:
     @property
     def writable(self) -> bool:
         """What poll says: at least a third of the buffer is free (a write may succeed before)."""
-        return self._sndbuf - self._charge >= self._charge >> 1
+        return self._buffer.is_writable
 
     def finish(self, now_ns: int) -> None:
         """The program closes: its end follows the last byte; the kernel goes on alone, not for ever."""
@@ -220,6 +197,7 @@ class Sender:
         if not self._emit(packet.start, packet.end, now_ns):
             return False
         self._flight.repeated(packet, now_ns)
+        self._doubt.repeated(now_ns)
         self._cubic.sent()
         self._last_ns = now_ns
         if self._repeated_ns < 0:
@@ -228,8 +206,17 @@ class Sender:
 
     # -- what comes back -------------------------------------------------------------------------
 
-    def acknowledged(self, acked: int, edge: int, beyond: tuple[tuple[int, int], ...], now_ns: int) -> None:
-        """The peer has all before ``acked`` and the ranges ``beyond``, and takes all before ``edge``."""
+    def came_twice(self, now_ns: int) -> None:
+        """The peer has had something twice."""
+        self._doubt.came_twice(self._flight, now_ns)
+
+    def acknowledged(
+        self, acked: int, edge: int, beyond: tuple[tuple[int, int], ...], now_ns: int, echo_ns: int
+    ) -> None:
+        """The peer has all before ``acked`` and the ranges ``beyond``, and takes all before ``edge``.
+
+        That answers a packet which was sent at ``echo_ns``.
+        """
         if edge > self._edge:
             self._edge = edge
             self._window = max(self._window, edge - acked)
@@ -237,7 +224,11 @@ class Sender:
         came = self._advance(acked, now_ns) if advanced else 0
         if beyond:
             came += self._flight.mark(beyond, now_ns)
-        if self._state != _OPEN and acked >= self._recovered_at:
+        if advanced and self._state == _RECOVERY and self._doubt.was_needless(echo_ns, self._flight):
+            self._flight.none_is_lost()
+            self._cubic.take_back()
+            self._state = _OPEN
+        elif self._state != _OPEN and acked >= self._recovered_at:
             self._end_recovery()
         if self._flight.arrived or self._state == _LOSS:
             self._find_lost(now_ns)
@@ -256,9 +247,7 @@ class Sender:
     def _advance(self, acked: int, now_ns: int) -> int:
         """More is acknowledged: how many packets that is news of."""
         self.acked = acked
-        pieces = self._pieces
-        while pieces and pieces[0][0] <= acked:
-            self._charge -= pieces.popleft()[1] + self._overhead
+        self._buffer.free(acked)
         self._backoff = 0
         self._probed = False
         self._repeated_ns = -1
@@ -287,13 +276,13 @@ class Sender:
     def _begin_recovery(self) -> None:
         self._state = _RECOVERY
         self._recovered_at = self.sent
+        self._doubt.begin(self._flight)
         self._cubic.begin_recovery()
 
     def _grow_buffer(self) -> None:
         """Only for a program that was refused, and when it is the buffer that holds the connection back."""
-        if self._grows and self._flight.pipe < self._cubic.window:
-            wanted = 2 * self._cubic.window * _PACKET_MEMORY_BYTES
-            self._sndbuf = max(self._sndbuf, min(wanted, _MAX_SNDBUF_BYTES))
+        if self._flight.pipe < self._cubic.window:
+            self._buffer.grow(self._cubic.window)
         self.short = not self.writable
 
     # -- timers ----------------------------------------------------------------------------------
@@ -393,5 +382,4 @@ class Sender:
     def stop(self) -> None:
         """The connection is no more."""
         self.timer_ns = NEVER_NS
-        self._pieces.clear()
-        self._charge = 0
+        self._buffer.clear()
