@@ -12,7 +12,8 @@ PROFILE = "default"
 """The calibration profile that simulated and compared runs use."""
 
 _OF_PACKETS = {
-    what: f"a link's relay passes a byte stream on and can {cannot} of it; leave it out, or use --world sim"
+    what: f"a link's relay passes a byte stream on and can {cannot} of it; "
+    'write live.network = "namespaces", leave it out, or use --world sim'
     for what, cannot in (("loss", "lose nothing"), ("reorder", "change no order"), ("duplicate", "repeat nothing"))
 }
 

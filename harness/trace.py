@@ -111,9 +111,11 @@ EVENTS = (
     "link_broke",
     "grown_kib",
     "memory_limit",
+    "fault_done",
 )
 """What else happens: socket monitor events, pipes known to a socket, faults (aux: position of the
-fault in the run; node: whom it hits), marks of programs, a program's start and end, and samples of a
+fault in the run; node: whom it hits; live, it took effect between ``fault_on`` or ``fault_off`` and the
+``fault_done`` that follows), marks of programs, a program's start and end, and samples of a
 live process (aux: memory in KiB, processor time in ms, context switches, the last two since its start);
 connections that a link's relay has seen break (aux: bytes in its hands and in the kernel's); of a process whose
 memory is limited, what it has taken since it was ready, and its end at that limit (aux: KiB)."""

@@ -44,6 +44,7 @@ class Timeline(NotedLinks):
         self._actions: list[tuple[int, int, int, Callable[[], None]]] = []
         self._order = 0
         self._fault = 0
+        self._hit_nodes: list[int] = []
         for self._fault, fault in enumerate(run.faults):
             faults.schedule(self, fault)
 
@@ -92,6 +93,10 @@ class Timeline(NotedLinks):
         self._note(event, self._topology.node_id(node))
 
     def _note(self, event: str, node: int) -> None:
+        self._hit_nodes.append(node)
+        self._record(event, node)
+
+    def _record(self, event: str, node: int) -> None:
         flag = EVENTS.index(event)
         self._recorder.append(Kind.EVENT, flag, NONE, node, NONE, -1, self._clock(), 0, 0, self._fault)
 
@@ -104,4 +109,7 @@ class Timeline(NotedLinks):
         """Do all that is due."""
         while self._actions and self._actions[0][0] <= self._clock():
             _, _, self._fault, action = heapq.heappop(self._actions)
+            self._hit_nodes.clear()
             action()
+            for node in dict.fromkeys(self._hit_nodes):
+                self._record("fault_done", node)
