@@ -98,6 +98,24 @@ def test_what_a_worker_got_later_rules_out_that_it_lost_what_was_before() -> Non
     assert told(journal)[7] in (WIRE, UNREAD)
 
 
+@pytest.mark.parametrize(("reads_on", "cause"), [(False, UNREAD), (True, WIRE)])
+def test_a_worker_that_was_cut_off_still_had_what_it_died_with(reads_on: bool, cause: str) -> None:
+    journal = Journal(pushing(rcvhwm=100))
+    for name in ("x", "y"):
+        meet(journal, name, "a", -5)
+    journal.event("disconnected", "x", int(9.5 * MS), "a")
+    meet(journal, "x", "a", 70)
+    journal.event("fault_on", "x", 200 * MS)
+    pushed(journal, in_turn(8, upto=10), count=10)
+    for seq, at in ((10, 100), (11, 101)):
+        journal.sent("a", seq, at * MS, size=8192)
+    if reads_on:  # so that all of the old connection was read
+        journal.received("x", "a", 10, 102 * MS)
+    journal.received("y", "a", 11, 102 * MS)
+    found = told(journal)
+    assert found == {4: cause, 6: cause, 8: cause} | ({} if reads_on else {10: UNREAD})
+
+
 def test_a_ventilator_that_died_takes_along_what_had_not_left() -> None:
     journal = Journal(pushing())
     for name in ("x", "y"):

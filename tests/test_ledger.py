@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.ledger import Ledger, settle
+from harness.run import FaultSpec
 from harness.topology import Topology
 from harness.trace import RECORD_DTYPE, Kind, pack_mark, unpack_mark
 from tests.synthetic import MS, Journal, Pipe, make_run, publish, pubsub, simple
@@ -275,6 +276,20 @@ def test_what_closes_after_the_load_did_not_break() -> None:
     journal.event("disconnected", "fast", journal.run.duration_ns)
     assert None not in inferred(settle(journal.run, journal.trace()), "slow")
     assert inferred(settle(journal.run, journal.trace()), "fast")[0] == JOIN
+
+
+@pytest.mark.parametrize(("node", "cause"), [("fast", "crash_unread"), ("pub", "crash_unsent")])
+def test_who_died_after_the_last_send_took_along_what_it_had(node: str, cause: str) -> None:
+    crash = FaultSpec(label="c", kind="crash", options={"node": node, "at_ns": 0})
+    journal = Journal(make_run(pubsub(), world="live", faults=(crash,)))
+    journal.event("handshake_succeeded", "fast", -5, "pub")
+    for seq in range(8):
+        journal.sent("pub", seq, seq)
+        if seq < 5:
+            journal.received("fast", "pub", seq, seq + 1)
+    journal.event("fault_on", node, 9)
+    journal.event("finished", "pub", 20)  # of one that was started anew, and had nothing more to send
+    assert inferred(settle(journal.run, journal.trace()), "fast") == [None] * 5 + [cause] * 3
 
 
 def test_inference_in_the_simulation_changes_no_fate() -> None:

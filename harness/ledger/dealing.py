@@ -75,12 +75,20 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class _Break:
-    """The end of a connection: whose it was, and when the two were connected again (None: never)."""
+    """The end of a connection.
+
+    Attributes:
+        receiver, stay: whose it was, and its life.
+        ended_ns: when the sender learnt of the end.
+        next_ns: when the two were connected again; None: never.
+        died_ns: when the receiver died, then or later; None: never.
+    """
 
     receiver: str
     stay: Stay
     ended_ns: int
     next_ns: int | None
+    died_ns: int | None
 
 
 def infer_dealt(run: Run, trace: Trace, flow: Flow, endpoint: Endpoint, sender: str, owed: Owed) -> Array:
@@ -96,7 +104,7 @@ def infer_dealt(run: Run, trace: Trace, flow: Flow, endpoint: Endpoint, sender: 
             first, last = _span(one, owed, mine, binds, late_ns)
             chosen = first + np.flatnonzero(left[first:last])
             left[chosen] = False
-            causes[chosen] = _in_the_break(run, one, owed, chosen)
+            causes[chosen] = _in_the_break(run, one, owed, mine, chosen)
     if not binds and _nobody_is_there(breaks, run, trace, flow, endpoint, sender):
         causes[left] = WAITS
     return causes
@@ -110,7 +118,8 @@ def _breaks(run: Run, trace: Trace, flow: Flow, endpoint: Endpoint, sender: str)
         for number, stay in enumerate(known):
             if stay.down_ns is not None:
                 following = known[number + 1].up_ns if number + 1 < len(known) else None
-                yield _Break(receiver, stay, stay.down_ns, following)
+                died_ns = next((one.down_ns for one in known[number:] if one.receiver_died), None)
+                yield _Break(receiver, stay, stay.down_ns, following, died_ns)
 
 
 def _span(one: _Break, owed: Owed, mine: Array, binds: bool, late_ns: int) -> tuple[int, int]:
@@ -130,10 +139,17 @@ def _span(one: _Break, owed: Owed, mine: Array, binds: bool, late_ns: int) -> tu
     return first, max(first, last)
 
 
-def _in_the_break(run: Run, one: _Break, owed: Owed, chosen: Array) -> Array:
-    """What became of these messages, which one connection had when it ended; in the order of sending."""
+def _in_the_break(run: Run, one: _Break, owed: Owed, mine: Array, chosen: Array) -> Array:
+    """What became of these messages, which one connection had when it ended; in the order of sending.
+
+    A receiver that lives on reads what it had got before the end first; if it died before it read anything of a later
+    connection, it had not come to the end of that.
+    """
     found = np.full(len(chosen), _UNSENT if one.stay.sender_died else _WIRE, dtype=np.int8)
-    if one.stay.receiver_died and len(chosen):
+    if one.died_ns is None or not len(chosen):
+        return found
+    read_on = mine & (owed.sent_ns > one.ended_ns + LATE_NEWS_NS) & (owed.received_ns <= one.died_ns)
+    if one.stay.receiver_died or not read_on.any():
         found[: room(run.topology, one.receiver, "rcvhwm", int(owed.size_bytes[chosen[0]]))] = _UNREAD
     return found
 
@@ -195,6 +211,6 @@ def _brought(stay: Stay, asked_ns: int, came_ns: int) -> bool:
 
     It may have waited unread beyond the end of the connection, unless the process died that it waited in.
     """
-    if stay.up_ns > came_ns:
+    if stay.up_ns > came_ns + LATE_NEWS_NS:
         return False
     return stay.down_ns is None or stay.down_ns >= came_ns or (stay.down_ns >= asked_ns and not stay.sender_died)

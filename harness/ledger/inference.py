@@ -61,7 +61,9 @@ class Links:
         events = trace.records[trace.records["kind"] == Kind.EVENT]
         down = np.isin(events["flag"], _DOWN) & (events["time_ns"] < run.duration_ns)
         self._broke: dict[tuple[int, int], int] = {}
+        self._died: dict[int, None] = {}
         for node, time_ns in crashes(run, events):
+            self._died[node] = None
             for other in range(len(self._nodes)):
                 self._broke.setdefault((node, other), time_ns)
         for node, peer, time_ns in events[["node", "peer", "time_ns"]][down].tolist():
@@ -74,7 +76,9 @@ class Links:
                 self._again[node, peer] = time_ns
 
     def broke(self, endpoint: Endpoint, sender: str, receiver: str) -> bool:
-        """Whether this connection ended while its sender had something to say."""
+        """Whether this connection ended while its sender had something to say, or a process with something in it."""
+        if self._nodes[sender] in self._died or self._nodes[receiver] in self._died:
+            return True
         times = self._times(self._broke, endpoint, sender, receiver)
         if not self.finished(sender):
             return bool(times)
