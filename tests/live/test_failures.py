@@ -26,6 +26,7 @@ class Failure:
         least: messages lost.
         overrides: of keys in the file.
         variant: of the experiment.
+        needs: what it takes over namespaces, besides these.
         over_namespaces: whether it is played over that network, too.
     """
 
@@ -35,6 +36,7 @@ class Failure:
     overrides: tuple[str, ...]
     by_chance: tuple[str, ...] = ()
     variant: str = "plain"
+    needs: tuple[str, ...] = ()
     over_namespaces: bool = True
 
     @property
@@ -65,7 +67,7 @@ FAILURES = (
             "fault.again.at=801ms",
             "variant.heartbeats.fault.silence.at=1900ms",
         ),
-        over_namespaces=False,
+        needs=("emulator",),
     ),
     # A backlog of 167 a second, and 500 a second while it is dead.
     Failure(
@@ -79,7 +81,7 @@ FAILURES = (
         ("hwm_sender",),
         200,
         ("duration=2500ms", "fault.congestion.at=300ms", "fault.congestion.lasts=1500ms"),
-        over_namespaces=False,
+        needs=("emulator",),
     ),
     # 32 kB each.
     Failure("memory-limit", ("crash_unsent",), 200, ("duration=1500ms", "node.pub.memory=8MiB")),
@@ -120,10 +122,9 @@ def carried_out(failure: Failure, network: str) -> Ledger:
 
 
 def _cases() -> list[object]:
-    needs = pytest.mark.needs("netns")
     over_proxy = [pytest.param(one, "proxy", id=f"{one.label}-proxy") for one in FAILURES]
     over_namespaces = [
-        pytest.param(one, "namespaces", id=f"{one.label}-namespaces", marks=needs)
+        pytest.param(one, "namespaces", id=f"{one.label}-namespaces", marks=pytest.mark.needs("netns", *one.needs))
         for one in FAILURES
         if one.over_namespaces
     ]
