@@ -47,10 +47,11 @@ demo: $(READY)  ## Run the main job: a slow subscriber, predicted and measured, 
 # With a selection in ARGS a part may have nothing to run (pytest's status 5), which is no failure then.
 PYTEST = run() { $(PY) -m pytest "$$@" $(ARGS); status=$$?; test $$status -eq 0 -o \( $$status -eq 5 -a -n "$(ARGS)" \); }; run
 
-test: $(READY)  ## Run the tests: pure and simulated ones in parallel, live ones that mostly wait too, the rest one by one
+test: $(READY)  ## Run the tests: pure and simulated ones in parallel, live ones as far as they wait, the rest one by one
 	@$(PYTEST) -n 2 -m "not live"
-	@$(PYTEST) -n 4 -m live tests/both tests/conformance
-	@$(PYTEST) -m live --ignore tests/both --ignore tests/conformance
+	@$(PYTEST) -n 8 -m live tests/both tests/conformance
+	@$(PYTEST) -n 2 -m "live and not alone" --ignore tests/both --ignore tests/conformance
+	@$(PYTEST) -m "live and alone"
 
 pyzmq-suite: $(READY)  ## Run pyzmq's own tests on the real library and on the twin, side by side
 	@$(PY) -m tests.pyzmq_suite.suite

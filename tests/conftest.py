@@ -14,7 +14,6 @@ from harness.live import probes
 DEFAULT_SEED = 20260101
 ROOT = Path(__file__).resolve().parent.parent
 LIVE = Path(__file__).parent / "live"
-BOTH = (Path(__file__).parent / "both", Path(__file__).parent / "conformance")
 
 DEMANDED = "HARNESS_NEEDS"
 """Variable with the capabilities, comma between them, whose absence is a failure here and no reason to skip a test."""
@@ -64,12 +63,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """One more try for a body that was played on real sockets of a busy machine; a warning says which had it.
+    """One more try for a test that runs on real sockets beside others; a warning says which had it.
 
-    These bodies wait for fixed times, and libzmq has races of its own; what is wrong fails twice.
+    These tests wait for fixed times, and libzmq has races of its own; what is wrong fails twice.
     """
-    in_both = any(item.path.is_relative_to(folder) for folder in BOTH)
-    if not in_both or item.get_closest_marker("live") is None:
+    if item.get_closest_marker("live") is None or item.get_closest_marker("alone") is not None:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)

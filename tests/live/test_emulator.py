@@ -26,6 +26,7 @@ from .wires import FAR, NEAR, Wire
 
 pytestmark = [
     pytest.mark.live,
+    pytest.mark.alone,
     pytest.mark.needs("emulator"),
     pytest.mark.skipif(os.geteuid() != 0, reason="these tests go from one network to another, as only root may"),
     pytest.mark.timeout(60),

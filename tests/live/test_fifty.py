@@ -14,7 +14,7 @@ from harness.trace import Kind
 
 from .runs import S, of_kind, run_of
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.live, pytest.mark.alone, pytest.mark.timeout(90)]
 
 NODES = 50
 PATTERNS: dict[str, tuple[Any, Any]] = {

@@ -24,6 +24,7 @@ from tests.live.inventory import MARK, left, of_harness, of_machine, processes
 
 pytestmark = [
     pytest.mark.live,
+    pytest.mark.alone,
     pytest.mark.timeout(300),
     pytest.mark.skipif(sys.platform != "linux", reason="looks for what is left in /proc"),
 ]
