@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.ledger.inference import PUBLISHERS
-from harness.load import Arrivals
-from harness.run import Run, decode
+from harness.run import Run, schedule
 from harness.topology import Node
 from harness.trace import NONE, Kind, Trace
 
@@ -95,15 +93,6 @@ def _short(node: Node, sends: npt.NDArray[Any]) -> str:
     if len(sends) >= (1 - SHORT_SHARE) * due - spread:
         return ""
     return f"{node.name} sent {len(sends)} of about {due:.0f} messages"
-
-
-def schedule(node: Node) -> Arrivals | None:
-    """When a node is to send; None when it has no schedule (it answers, or its program is the user's own)."""
-    given = node.options.get("arrivals")
-    try:
-        return decode(Arrivals, given) if isinstance(given, Mapping) else None
-    except TypeError:
-        return None
 
 
 def noise(trace: Trace) -> tuple[str, ...]:

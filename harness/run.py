@@ -16,7 +16,8 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from harness.topology import Topology
+from harness.load import Arrivals
+from harness.topology import Node, Topology
 
 T = TypeVar("T")
 
@@ -172,3 +173,12 @@ def load_program(reference: str) -> tuple[Callable[[Any, Any], None], type[Any] 
 def program_options(cls: type[Any] | None, plain: Mapping[str, Any]) -> Any:
     """The options object that a program is called with."""
     return decode(cls, plain) if cls is not None else types.SimpleNamespace(**plain)
+
+
+def schedule(node: Node) -> Arrivals | None:
+    """When a node is to send; None when it has no schedule (it answers, or its program is the user's own)."""
+    given = node.options.get("arrivals")
+    try:
+        return decode(Arrivals, given) if isinstance(given, Mapping) else None
+    except TypeError:
+        return None

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from harness.health import schedule
-from harness.run import Run
+from harness.run import Run, schedule
 from harness.topology import Flow, Node, Topology
 from harness.units import format_duration_ns
 
