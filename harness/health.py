@@ -84,11 +84,15 @@ def _is_free(run: Run, node: Node) -> bool:
 
 
 def _short(node: Node, sends: npt.NDArray[Any]) -> str:
-    """In words what is missing of the messages of a schedule; empty when nothing is, or there is no schedule."""
+    """In words what is missing of the messages of a schedule; empty when nothing is, or there is no schedule.
+
+    A program may wait for others and begin in the middle of its schedule: what counts is what was due from its first
+    message on.
+    """
     arrivals = schedule(node)
     if arrivals is None:
         return ""
-    due = arrivals.count(max(0, node.start_ns or 0))
+    due = arrivals.count(int(sends["other_ns"].min()) if len(sends) else max(0, node.start_ns or 0))
     spread = _CHANCE * math.sqrt(due) if arrivals.kind == "poisson" else arrivals.burst
     if len(sends) >= (1 - SHORT_SHARE) * due - spread:
         return ""

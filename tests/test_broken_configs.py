@@ -68,6 +68,15 @@ delivery = "one"
 endpoint = "data"
 """
 
+TOPICS = """
+duration = "2s"
+
+[pattern]
+kind = "topics"
+rate = "2k/s"
+subscribers = SUBSCRIBERS
+"""
+
 PROGRAMS = """
 from dataclasses import dataclass
 from harness.load import Arrivals
@@ -102,6 +111,10 @@ def of_pattern(name: str, old: str, new: str, *words: str) -> Broken:
     return Broken(name, old, new, words)
 
 
+def of_topics(name: str, subscribers: str, *words: str) -> Broken:
+    return Broken(name, "SUBSCRIBERS", subscribers, words, TOPICS)
+
+
 def of_own(name: str, old: str, new: str, *words: str) -> Broken:
     return Broken(name, old, new, words, OWN)
 
@@ -110,6 +123,13 @@ RATE, SIZE, SUBS = 'rate = "2k/s"', 'size = "512B"', "subscribers = { fast = 1, 
 HWM, SERVICE = "rcvhwm = 100", '{ constant = "1ms" }'
 
 BROKEN = [
+    # tables of texts
+    of_topics("no table of texts", '[""]', "pattern.subscribers = ", "must name one node or more", 'few = ["news"'),
+    of_topics("table without a node", "{}", "pattern.subscribers = {}", "must name one node or more"),
+    of_topics("text for a list", '{ all = "" }', "pattern.subscribers.all = ", "must be a list of texts"),
+    of_topics("empty list of texts", "{ all = [] }", "pattern.subscribers.all = []", "must be a list of texts"),
+    of_topics("no name of a node", '{ "a b" = ["x"] }', "pattern.subscribers.a b = ", "letters, digits and -"),
+    of_topics("same text twice", '{ all = ["x", "x"] }', "pattern.subscribers.all = ", "twice"),
     # keys
     of_pattern("unknown key", "title", "titel", 'titel = "T"', 'did you mean "title"?'),
     of_pattern("unknown key, nothing near", "title", "zzz", 'zzz = "T"', "unknown key", "duration"),
@@ -430,7 +450,7 @@ def complaint(path: Path) -> str:
 
 
 def test_the_files_that_get_broken_are_right(folder: Path) -> None:
-    for number, text in enumerate((PATTERN, OWN)):
+    for number, text in enumerate((PATTERN, OWN, TOPICS.replace("SUBSCRIBERS", '{ all = [""] }'))):
         path = folder / f"right-{number}.toml"
         path.write_text(text)
         assert config.load(path)

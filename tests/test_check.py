@@ -416,6 +416,17 @@ def test_a_publisher_that_sent_too_little_makes_the_run_invalid(
     assert law(checked(run, replace(trace, limits_hit=("it took too long",))), "generator").state == "valid"
 
 
+@pytest.mark.parametrize(("count", "state"), [(495, "valid"), (480, "invalid")])
+def test_a_publisher_may_begin_in_the_middle_of_its_schedule_but_then_sends_all(count: int, state: str) -> None:
+    """It waits for its subscribers, say."""
+    run, trace = published(1000)
+    sends = trace.records["kind"] <= Kind.REJECTED
+    begun = trace.records["seq"] >= 500
+    end = trace.records["seq"] < 500 + count
+    trace = replace(trace, records=trace.records[begun & end & (sends | (trace.records["kind"] == Kind.RECEIVED))])
+    assert law(checked(run, trace), "generator").state == state
+
+
 @pytest.mark.parametrize("kind", ["pause", "crash"])
 def test_a_publisher_that_the_experiment_stops_is_not_blamed(kind: str) -> None:
     run, trace = published(500, late_ns=10 * MS)

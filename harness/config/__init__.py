@@ -307,7 +307,7 @@ def _build(section: Any, reader: Reader) -> Topology | None:
         if field.name not in plain and (field.required or field.key in table):
             if field.unit == "_per_s":
                 plain[field.name] = 1.0  # a stand-in, so that the names of nodes can be checked all the same
-            elif field.required or field.names_groups:
+            elif field.required or field.names_groups or field.names_nodes:
                 return None
     topology: Topology = module.build(decode(module.Options, plain), reader.until_ns)
     return topology

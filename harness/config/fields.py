@@ -77,6 +77,11 @@ class Field:
         return typing.get_args(self.hint) == (str, int)
 
     @property
+    def names_nodes(self) -> bool:
+        """Whether its value is a table of node names, each with a list of texts."""
+        return typing.get_args(self.hint) == (str, tuple[str, ...])
+
+    @property
     def example(self) -> str:
         """``key = value``, right at least in form."""
         if self.unit:
@@ -187,6 +192,8 @@ class Reader:
             return self._number(field, value, path)
         if field.names_groups:
             return self.groups(value, path)
+        if field.names_nodes:
+            return self.lists(value, path)
         if typing.get_origin(hint) is Literal:
             return self.choice(value, typing.get_args(hint), path)
         if typing.get_origin(hint) is tuple:
@@ -263,6 +270,19 @@ class Reader:
             if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= NODE_LIMIT:
                 self.wrong((*path, name), count, f"must be a whole number of nodes from 1 to {NODE_LIMIT}")
         return dict(value) if len(self.problems) == before else INVALID
+
+    def lists(self, value: Any, path: Sequence[str]) -> Any:
+        """Node name to texts."""
+        if not isinstance(value, dict) or not value:
+            return self.wrong(
+                path, value, 'must name one node or more, such as { all = [""], few = ["news", "sport"] }'
+            )
+        before = len(self.problems)
+        for name in value:
+            if not NAME.fullmatch(name):
+                self.wrong((*path, name), value[name], NAME_RULE)
+        read = {name: self.texts(texts, (*path, name), name) for name, texts in value.items()}
+        return read if len(self.problems) == before else INVALID
 
     def service(self, value: Any, path: Sequence[str]) -> Any:
         """How long work takes, as plain :class:`harness.load.Service`."""

@@ -92,7 +92,8 @@ class _Program(Protocol):
 def spec(program: _Program, name: str, group: str = "", **options: Any) -> NodeSpec:
     """A node that runs this function; ``group`` is its own name unless it is one of several."""
     reference = f"{program.__module__}:{program.__name__}"
-    return NodeSpec(name=name, group=group or name, program=reference, options=options)
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
+    return NodeSpec(name=name, group=group or name, program=reference, options=plain)
 
 
 def specs(program: _Program, groups: Mapping[str, int], **options: Any) -> tuple[NodeSpec, ...]:
@@ -174,13 +175,18 @@ def configure_both(node: Node, first: Any, second: Any, options: Mapping[str, An
             raise refused[0]
 
 
-def receive_until(node: Node, socket: Any, time_ns: int) -> None:
-    """Receive whatever comes until then.
+def receive_until(node: Node, socket: Any, time_ns: int, service: Service | None = None) -> None:
+    """Receive whatever comes until then, and work on each message; when it is late already, one that is there.
 
     zmq_poll(3) counts in milliseconds: what comes in the last fraction of one stays in the socket.
     """
-    while (left_ns := time_ns - node.now()) > 0:
-        if socket.poll(left_ns // _NS_PER_MS):
+    while True:
+        left_ns = time_ns - node.now()
+        if socket.poll(max(0, left_ns) // _NS_PER_MS):
             node.recv(socket)
+            node.work(service.draw(node.rng) if service else 0)
+            if left_ns <= 0:
+                return
         elif left_ns < _NS_PER_MS:
             node.sleep_until(time_ns)
+            return

@@ -12,6 +12,7 @@ from harness.twin import Msg, Observer, SocketBase, Twin
 from harness.twin.pipe import Pipe
 
 _CAUSE = {cause: code for code, cause in enumerate(CAUSES)}
+_PUBLISHING = ("PUB", "XPUB")
 _EVENT = {event: code for code, event in enumerate(EVENTS)}
 
 
@@ -24,6 +25,7 @@ class Watcher(Observer):
             tuple(topology.node_id(name) for name in flow.receivers) if flow.delivery == "all" else ()
             for flow in topology.flows
         ]
+        self._onwards = _onwards(topology)
         self._present: dict[SocketBase, dict[int, int]] = {}
         self._twin: Twin | None = None
         self.violations: list[str] = []
@@ -41,11 +43,18 @@ class Watcher(Observer):
         return self._twin.now_ns - SETTLE_NS
 
     def _record(self, kind: int, flag: int, msg: Msg, peer: int) -> None:
+        """What became of a message at a peer; at a broker, it became of it for all to whom it would have gone on."""
         body = msg.data
         if len(body) < STAMP_BYTES or body[:4] != STAMP_MAGIC:
             return  # not a message of a flow: nobody is owed it
         _, sender, flow, seq, intended, _ = STAMP.unpack_from(body)
-        self._recorder.append(kind, flag, flow, sender, peer, seq, self._now(), intended, len(body), 0)
+        owed = self._owed[flow]
+        for whose in self._behind(owed, peer) if owed and peer not in owed else (peer,):
+            self._recorder.append(kind, flag, flow, sender, whose, seq, self._now(), intended, len(body), 0)
+
+    def _behind(self, owed: Collection[int], node: int) -> list[int]:
+        """Those of them to whom a message goes on from that node; the node itself when there is none."""
+        return [one for one in owed if one in self._onwards.get(node, ())] or [node]
 
     # -- what is lost ----------------------------------------------------------------------------
 
@@ -54,19 +63,34 @@ class Watcher(Observer):
         self._record(Kind.LOST, _CAUSE[cause], msg, NONE if remote is None else remote.owner)
 
     def published(self, socket: SocketBase, msg: Msg, matching: Collection[Pipe]) -> None:
-        """Whoever is owed the message and did not get a copy: no pipe, or no subscription (F65)."""
+        """Whoever is owed the message and did not get a copy: no pipe, or no subscription (F65).
+
+        Where it goes over brokers, each answers for those behind it.
+        """
         body = msg.data
         if len(body) < STAMP_BYTES or body[:4] != STAMP_MAGIC:
             return
-        owed = self._owed[STAMP.unpack_from(body)[2]]
+        _, sender, flow, *_ = STAMP.unpack_from(body)
+        owed = self._owed[flow]
         if len(matching) >= len(owed):
             return
-        reached = {pipe.remote.owner: None for pipe in matching if pipe.remote is not None}
+        reached = {
+            node: None
+            for pipe in matching
+            if pipe.remote is not None
+            for node in (pipe.remote.owner, *self._onwards.get(pipe.remote.owner, ()))
+        }
         present = self._present.get(socket, {})
-        for node in owed:
+        answers = owed if socket.owner == sender else self._behind(owed, socket.owner)
+        for node in answers:
             if node not in reached:
-                cause = "not_subscribed" if present.get(node) else "no_peer"
+                there = any(present.get(peer) for peer in (node, *self._towards(node)))
+                cause = "not_subscribed" if there else "no_peer"
                 self._record(Kind.LOST, _CAUSE[cause], msg, node)
+
+    def _towards(self, node: int) -> list[int]:
+        """The brokers from which a message may go on to that node."""
+        return [broker for broker, behind in self._onwards.items() if node in behind]
 
     def under_way(self, twin: Twin) -> None:
         """IN_FLIGHT records for all that is in a pipe, batch or kernel buffer at the end."""
@@ -111,3 +135,22 @@ class Watcher(Observer):
         """A bug of the twin, shown on every run that has it."""
         if len(self.violations) < 100:
             self.violations.append(sentence)
+
+
+def _onwards(topology: Topology) -> dict[int, tuple[int, ...]]:
+    """Each broker that receives what is published and publishes it again, and all to whom that may go on."""
+    to: dict[int, list[int]] = {}
+    for endpoint in topology.endpoints:
+        binder, connecters = topology.node_id(endpoint.binder), map(topology.node_id, endpoint.connecters)
+        for connecter in connecters:
+            source, target = (binder, connecter) if endpoint.binder_type in _PUBLISHING else (connecter, binder)
+            if endpoint.socket_type(topology.nodes[source].name) in _PUBLISHING:
+                to.setdefault(source, []).append(target)
+    found = {}
+    for broker, targets in to.items():
+        if any(broker in others for others in to.values()):
+            behind = list(targets)
+            for node in behind:  # grows as it goes
+                behind += [one for one in to.get(node, ()) if one not in behind]
+            found[broker] = tuple(behind)
+    return found

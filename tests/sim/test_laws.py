@@ -35,13 +35,19 @@ NAMES = (
     "drop-off",
     "slow-network",
     "subscriber-crash",
+    "async-server",
+    "dealer-to-routers",
     "fan",
+    "forwarder",
     "free-workers",
     "load-balancer",
+    "pair",
     "proxy",
     "memory-limit",
     "worker-crash",
     "server-crash",
+    "synchronised",
+    "topics",
 )
 SEEDS = 200
 FEWER_SEEDS = 100

@@ -1,0 +1,107 @@
+"""Topics: one PUB, and SUB that get what begins as they asked; each topic a flow (RFC 29, Guide chapter 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any
+
+from harness.load import Arrivals, Service
+from harness.node import STAMP_BYTES, Node, configure
+from harness.patterns._parts import Load, spec
+from harness.topology import Endpoint, Flow, Topology
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(Load):
+    """What ``[pattern]`` may say, besides the load (the rate is that of all topics together).
+
+    Attributes:
+        topics: one after the other, in this order; the first frame of a message.
+        subscribers: name of each to the beginnings of topics to which it subscribes; ``""`` is all.
+    """
+
+    topics: tuple[str, ...] = ("one", "two")
+    subscribers: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"sub": ("",)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherOptions:
+    """Of the role ``pub``."""
+
+    arrivals: Arrivals
+    topics: tuple[str, ...]
+    size_bytes: int = STAMP_BYTES
+    socket: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriberOptions:
+    """Of every subscriber. Asking for less here than the pattern says loses what was promised."""
+
+    prefixes: tuple[str, ...]
+    service: Service = field(default_factory=Service)
+    socket: Mapping[str, Any] = field(default_factory=dict)
+
+
+def publisher(node: Node, options: PublisherOptions) -> None:
+    """Bind, and publish on each topic in turn when due: the topic is a frame of its own, as an envelope."""
+    feed = node.context.socket(node.zmq.PUB)
+    configure(feed, options.socket)
+    feed.bind(node.endpoint("feed"))
+    topics = cycle(options.topics)
+    for due in options.arrivals.times(node.rng, node.began_ns):
+        node.sleep_until(due)
+        topic = next(topics)
+        node.send(feed, flow=topic, size_bytes=options.size_bytes, intended_ns=due, prefix=[topic.encode()])
+
+
+def subscriber(node: Node, options: SubscriberOptions) -> None:
+    """Connect, subscribe, and work on each message. It is the publisher that leaves out all others (F101)."""
+    feed = node.context.socket(node.zmq.SUB)
+    configure(feed, options.socket)
+    for prefix in options.prefixes:
+        feed.subscribe(prefix.encode())
+    feed.connect(node.endpoint("feed"))
+    while True:
+        node.recv(feed)
+        node.work(options.service.draw(node.rng))
+
+
+def build(options: Options, duration_ns: int) -> Topology:
+    """One publisher ``pub``, the subscribers, and for each topic a flow to those who get it."""
+    pub = spec(
+        publisher,
+        "pub",
+        arrivals=options.schedule(duration_ns),
+        topics=options.topics,
+        size_bytes=options.size_bytes,
+    )
+    subs = tuple(spec(subscriber, name, prefixes=tuple(prefixes)) for name, prefixes in options.subscribers.items())
+    return Topology(
+        nodes=(pub, *subs),
+        endpoints=(
+            Endpoint(
+                name="feed",
+                transport=options.transport,
+                binder="pub",
+                connecters=tuple(options.subscribers),
+                binder_type="PUB",
+                connecter_type="SUB",
+            ),
+        ),
+        flows=tuple(
+            Flow(name=topic, senders=("pub",), receivers=_owed(topic, options), delivery="all", endpoint="feed")
+            for topic in options.topics
+        ),
+    )
+
+
+def _owed(topic: str, options: Options) -> tuple[str, ...]:
+    """A prefix is one of bytes and not of words: ``sport`` is the beginning of ``sports-car``, too."""
+    return tuple(
+        name
+        for name, prefixes in options.subscribers.items()
+        if any(topic.encode().startswith(prefix.encode()) for prefix in prefixes)
+    )
