@@ -152,6 +152,15 @@ class Topology:
         """The endpoint that the flow goes over, if it is one of this topology's."""
         return next((endpoint for endpoint in self.endpoints if endpoint.name == flow.endpoint), None)
 
+    def hears(self, node: str) -> tuple[tuple[Endpoint, str], ...]:
+        """Who hears what a node publishes, and at which of its endpoints: those where it has a PUB or XPUB."""
+        found: list[tuple[Endpoint, str]] = []
+        for endpoint in self.endpoints:
+            if node in (endpoint.binder, *endpoint.connecters) and endpoint.socket_type(node) in ("PUB", "XPUB"):
+                peers = endpoint.connecters if node == endpoint.binder else (endpoint.binder,)
+                found += [(endpoint, peer) for peer in peers]
+        return tuple(found)
+
     def cells(self) -> tuple[int, ...]:
         """For each node the lowest id of those with which it must share a process.
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from harness.ledger.broken import Marks, Seen, infer_broken
 from harness.ledger.dealing import DEALERS, LATE_NEWS_NS, Owed, infer_answers, infer_dealt
 from harness.ledger.marks import pipe_capacity, room
+from harness.ledger.passing import infer_routed, way
 from harness.ledger.stays import UNTOLD, Stay, crashes, stays
 from harness.run import Run
 from harness.topology import Endpoint, Flow, Topology
@@ -137,6 +138,7 @@ def infer(run: Run, trace: Trace, owed: Owed) -> Array:
     _infer_published(run, trace, owed, inferred)
     if owed.received.all():
         return inferred
+    links = Links(run, trace)
     for number, flow in enumerate(run.topology.flows):
         endpoint = run.topology.endpoint_of(flow)
         if endpoint is None or flow.delivery == "all":
@@ -151,6 +153,9 @@ def infer(run: Run, trace: Trace, owed: Owed) -> Array:
             elif flow.delivery == "addressed" and endpoint.socket_type(name) == "REP":
                 requests = owed.take(np.isin(owed.flow, _requests(run.topology, flow, name)))
                 inferred[rows] = infer_answers(run, trace, endpoint, name, part, requests)
+            elif flow.delivery == "addressed" and endpoint.socket_type(name) == "ROUTER":
+                still = [receiver for receiver in flow.receivers if _closed(trace, links, receiver)]
+                inferred[rows] = infer_routed(run, trace, endpoint, name, part, still)
     return inferred
 
 
@@ -175,11 +180,13 @@ def _infer_published(run: Run, trace: Trace, owed: Owed, inferred: Array) -> Non
         sent = owed.sent_ns[span][:: len(receivers)]
         causes = inferred[span].reshape(got.shape)
         for column, receiver in enumerate(receivers):
+            closed = _closed(trace, links, receiver)
             if not endpoint.connects(name, receiver):
-                continue
-            stopped = receiver in trace.errors or links.finished(receiver)
-            closed = not trace.limits_hit and not stopped
-            if links.broke(endpoint, name, receiver):
+                hops = way(run.topology, name, receiver)
+                if hops and not any(links.broke(*hop) for hop in hops):
+                    passed_on = all(_closed(trace, links, broker) for _, _, broker in hops)
+                    _infer_one(got[:, column], causes[:, column], passed_on)
+            elif links.broke(endpoint, name, receiver):
                 known = stays(run, trace, endpoint, name, receiver)
                 marks = Marks(
                     pipe=pipe_capacity(run.topology, endpoint, name, receiver),
@@ -189,6 +196,11 @@ def _infer_published(run: Run, trace: Trace, owed: Owed, inferred: Array) -> Non
                 _infer_stays(seen, causes[:, column], known, closed, name != endpoint.binder, marks)
             else:
                 _infer_one(got[:, column], causes[:, column], closed)
+
+
+def _closed(trace: Trace, links: Links, node: str) -> bool:
+    """Whether the run ended with nothing under way and the node still reading."""
+    return not (trace.limits_hit or node in trace.errors or links.finished(node))
 
 
 def _infer_stays(seen: Seen, causes: Array, known: list[Stay], closed: bool, waits: bool, marks: Marks) -> None:

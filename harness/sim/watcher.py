@@ -12,7 +12,6 @@ from harness.twin import Msg, Observer, SocketBase, Twin
 from harness.twin.pipe import Pipe
 
 _CAUSE = {cause: code for code, cause in enumerate(CAUSES)}
-_PUBLISHING = ("PUB", "XPUB")
 _EVENT = {event: code for code, event in enumerate(EVENTS)}
 
 
@@ -138,19 +137,14 @@ class Watcher(Observer):
 
 
 def _onwards(topology: Topology) -> dict[int, tuple[int, ...]]:
-    """Each broker that receives what is published and publishes it again, and all to whom that may go on."""
-    to: dict[int, list[int]] = {}
-    for endpoint in topology.endpoints:
-        binder, connecters = topology.node_id(endpoint.binder), map(topology.node_id, endpoint.connecters)
-        for connecter in connecters:
-            source, target = (binder, connecter) if endpoint.binder_type in _PUBLISHING else (connecter, binder)
-            if endpoint.socket_type(topology.nodes[source].name) in _PUBLISHING:
-                to.setdefault(source, []).append(target)
+    """Each broker that hears what is published and publishes it again, and all to whom that may go on."""
+    ids = {node.name: position for position, node in enumerate(topology.nodes)}
+    to = {number: [ids[peer] for _, peer in topology.hears(name) if peer in ids] for name, number in ids.items()}
     found = {}
     for broker, targets in to.items():
-        if any(broker in others for others in to.values()):
+        if targets and any(broker in others for others in to.values()):
             behind = list(targets)
             for node in behind:  # grows as it goes
-                behind += [one for one in to.get(node, ()) if one not in behind]
+                behind += [one for one in to[node] if one not in behind]
             found[broker] = tuple(behind)
     return found

@@ -89,6 +89,12 @@ def took(ledger: Ledger, flow: str) -> Counter[str]:
     return Counter(row["receiver"] for row in rows if row["flow"] == flow and row["fate"] == "delivered")
 
 
+def told(ledger: Ledger) -> Counter[tuple[str, str | None]]:
+    """Losses by their cause and what an observer takes for it."""
+    rows: list[dict[str, Any]] = ledger.messages.to_pylist()
+    return Counter((row["cause"], row["inferred"]) for row in rows if row["fate"] == "lost")
+
+
 DIFFERENT = {"workers": {"fast": 1, "slow": 1}}
 SLOW = {"fast": MS, "slow": 30 * MS}
 
@@ -219,6 +225,26 @@ def test_what_a_forwarder_drops_is_lost_for_that_subscriber_alone() -> None:
     topology = with_node(topology, "forwarder", socket={"sndhwm": 5})
     topology = with_node(topology, "slow", socket={"rcvhwm": 5})
     assert set(lost(played(with_service(topology, slow=50 * MS)))) == {("feed", "slow", "hwm_sender")}
+
+
+def test_an_observer_can_tell_that_a_pipe_on_the_way_was_full() -> None:
+    topology = gallery.build("forwarder", S, subscribers={"slow": 1}, transport="inproc")
+    topology = with_node(with_service(topology, slow=50 * MS), "forwarder", socket={"sndhwm": 5})
+    found = told(played(with_node(topology, "slow", socket={"rcvhwm": 5})))
+    assert set(found) == {("hwm_sender", "hwm_sender")}
+    assert found.total() > 60
+    stopped = FaultSpec(label="x", kind="crash", options={"node": "forwarder", "at_ns": S // 2, "lasts_ns": S // 5})
+    broken = told(played(gallery.build("forwarder", S), faults=(stopped,)))
+    assert {inferred for _, inferred in broken} == {None}
+
+
+def test_an_observer_can_tell_what_a_router_dropped_unless_it_says_so_itself() -> None:
+    topology = gallery.build("async_server", S, clients={"lazy": 1}, rate_per_s=100, transport="inproc")
+    topology = with_node(with_service(topology, lazy=20 * MS), "lazy", socket={"rcvhwm": 5})
+    found = told(played(with_node(topology, "server", socket={"sndhwm": 5})))
+    assert set(found) == {("hwm_router", "hwm_router")}
+    assert found.total() > 100
+    assert told(played(with_node(topology, "server", socket={"sndhwm": 5, "router_mandatory": 1}))) == {}
 
 
 def test_what_does_not_reach_the_forwarder_is_lost_for_all_behind_it() -> None:
