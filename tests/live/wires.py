@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import fcntl
 import os
 import socket
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Self
 
 from harness.guard import Guard
+from harness.live.doors import enter
+from harness.live.namespaces.system import new_network, one_packet_at_a_time
 from harness.live.servant import Servant
 from harness.shaper import Shape
 
@@ -21,44 +20,37 @@ LINK = "wire"
 NEAR, FAR = "10.77.0.1", "10.77.0.2"
 _HARDWARE = {NEAR: "02:00:00:00:00:01", FAR: "02:00:00:00:00:02"}
 _PERMANENT = 0x80
-_CLONE_NEWNET = 0x40000000
 _SO_RCVBUFFORCE = 33
+_ROOM_BYTES = 64 * 1024 * 1024
 
 
 class Namespace:
     """A network namespace, for as long as this process lives and does not close it."""
 
     def __init__(self) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if libc.unshare(_CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "unshare")
-            self.fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        finally:
-            _enter(here)
-            os.close(here)
+        with _back_afterwards():
+            self.fd = new_network()
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
         """What this thread makes meanwhile, sockets and processes, belongs there."""
-        here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        _enter(self.fd)
-        try:
+        with _back_afterwards():
+            enter([self.fd])
             yield
-        finally:
-            _enter(here)
-            os.close(here)
 
     def close(self) -> None:
         """It goes when nothing is left in it."""
         os.close(self.fd)
 
 
-def _enter(fd: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(fd, _CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "setns")
+@contextlib.contextmanager
+def _back_afterwards() -> Iterator[None]:
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        enter([here])
+        os.close(here)
 
 
 class Wire:
@@ -125,7 +117,9 @@ class Wire:
     def bound(self, host: Namespace, kind: int = socket.SOCK_DGRAM) -> socket.socket:
         """One that can be sent or connected to, with room for all that a test sends."""
         made = self.open(host, kind)
-        made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 64 * 1024 * 1024)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM_BYTES)
+        with contextlib.suppress(PermissionError):  # in a namespace of users even root may not go beyond the limit
+            made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM_BYTES)
         made.bind((NEAR if host is self.near else FAR, 0))
         if kind == socket.SOCK_STREAM:
             made.listen()
@@ -148,13 +142,4 @@ def _cable(host: Namespace, middle: Namespace, addresses: tuple[str, str], end: 
         other = addresses[1]
         routes.neigh("add", dst=other, lladdr=_HARDWARE[other], ifindex=index, state=_PERMANENT)
         if not offloads:
-            _one_packet_at_a_time("eth0")
-
-
-def _one_packet_at_a_time(interface: str) -> None:
-    """No checksums left to others, no packets of 64 KiB (SIOCETHTOOL: tx checksums, tso, gso, gro off)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        for command in (0x17, 0x1F, 0x24, 0x2C):
-            value = ctypes.create_string_buffer(struct.pack("=II", command, 0))
-            request = struct.pack("16sP16x", interface.encode(), ctypes.addressof(value))
-            fcntl.ioctl(any_socket, 0x8946, request)
+            one_packet_at_a_time("eth0")
