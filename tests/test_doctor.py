@@ -93,6 +93,16 @@ def test_needs_follow_from_the_experiment() -> None:
     assert doctor.needs(simulated) == ()
 
 
+def test_needs_follow_from_the_network() -> None:
+    def needs(*overrides: str) -> dict[str, str]:
+        experiment = config.load(EXPERIMENT, ["live.network=namespaces", *overrides])
+        (run,) = plan(experiment, ["live"], replications=1, variant="plain")
+        return {need.capability: need.key for need in doctor.needs(run)}
+
+    assert needs() == {"netns": "live.network", "emulator": "link.shaky", "socket_destroy": "fault.again.kind"}
+    assert needs("link.steady.rate=1Mbit/s")["tbf"] == "link.steady.rate"
+
+
 def test_a_limit_on_memory_needs_a_system_that_obeys_it() -> None:
     experiment = config.load(EXPERIMENT.with_name("memory-limit.toml"))
     (run,) = plan(experiment, ["live"], replications=1, variant="plain")
