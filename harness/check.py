@@ -311,6 +311,9 @@ def _reached(claim: str, run: Run, ledger: Ledger) -> bool:
     if claim == "queueing":
         backlog = kinds.load("harness.metrics", "backlog").measure(ledger.messages, run)
         return any(one["max"] > 1 for one in backlog["receivers"].values())
+    if claim == "unanswered":
+        answers = kinds.load("harness.metrics", "answers").measure(ledger.messages, run)
+        return any(one["waits_since_ns"] is not None for one in answers["clients"].values())
     if claim == "every_receiver":
         return not _without_message(run, ledger)
     alike = (causes for causes in (JOIN_CAUSES, BREAK_CAUSES) if run.world == "live" and claim in causes)

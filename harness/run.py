@@ -68,7 +68,7 @@ class Run:
         warmup_ns: metrics leave out what was due before.
         drain_limit_ns: how long after the end of the load messages may still arrive.
         wall_limit_ns: a live run ends after this much real time, a simulated one too.
-        claims: what the experiment claims to exercise (a cause, ``queueing``, ``every_receiver``).
+        claims: what the experiment claims to exercise (a cause, ``queueing``, ``every_receiver``, ``unanswered``).
         profile: name of the calibration profile that the twin uses.
         live: how the live world is made; a simulated run has it as well, since it predicts that world.
     """

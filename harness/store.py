@@ -122,7 +122,8 @@ def summarize(
         ``received`` and ``lost`` there, ``duplicated``, and ``rejected`` sends);
         after the warm-up: ``latency_ns``, ``receivers.<name>`` and ``flows.<name>`` with the figures of
         loss (see :mod:`harness.metrics.loss`), ``latency_ns``, ``received_per_s``, and for a receiver
-        ``backlog`` (``max``, ``mean``), for a flow ``offered_per_s``.
+        ``backlog`` (``max``, ``mean``), for a flow ``offered_per_s``; ``clients.<name>`` (see
+        :mod:`harness.metrics.answers`).
     """
     figures = {
         "experiment": run.experiment,
@@ -159,6 +160,7 @@ def summarize(
             }
             for name in metrics["loss"]["flows"]
         },
+        "clients": metrics["answers"]["clients"],
     }
     plain: dict[str, Any] = _plain(figures)
     return plain

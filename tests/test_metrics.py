@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 
 from harness import kinds
 from harness.ledger import settle
-from harness.metrics import backlog, gaps, latency, loss, measure_all, throughput
+from harness.metrics import answers, backlog, gaps, latency, loss, measure_all, throughput
+from harness.patterns import reqrep
 from harness.run import Run
 from harness.trace import Kind
 from tests.synthetic import MS, Journal, Pipe, make_run, publish, pubsub, simple
@@ -42,6 +44,38 @@ def test_all_metrics_are_found_by_name_and_take_an_empty_table() -> None:
     assert figures["backlog"]["receivers"]["slow"]["max"] == 0
     assert figures["throughput"]["receivers"]["slow"]["received"] == 0
     assert figures["gaps"]["receivers"]["slow"]["join_messages"] == 0
+
+
+# answers
+
+
+def asking(given: list[tuple[int, int | None]], warmup_ns: int = 0, **options: Any) -> dict[str, Any]:
+    """Requests of one client: when each was due and sent, and when its answer came (None: never), in ms."""
+    topology = reqrep.build(reqrep.Options(rate_per_s=10, clients={"client": 2}), 1000 * MS)
+    nodes = tuple(replace(node, options={**node.options, "socket": options}) for node in topology.nodes)
+    journal = Journal(make_run(replace(topology, nodes=nodes), warmup_ns=warmup_ns))
+    for seq, (due, back) in enumerate(given):
+        journal.sent("client-1", seq, due * MS, flow="request")
+        if back is not None:
+            journal.sent("server", seq, back * MS - 1, flow="reply", to="client-1", intended=due * MS)
+            journal.received("client-1", "server", seq, back * MS, flow="reply")
+    found: dict[str, Any] = answers.measure(story(journal), journal.run)["clients"]
+    assert found["client-2"] == {"unanswered": 0, "waits_since_ns": None}
+    return dict(found["client-1"])
+
+
+def test_who_waits_for_an_answer_waits_since_its_last_request() -> None:
+    assert asking([(10, 20), (30, 40)]) == {"unanswered": 0, "waits_since_ns": None}
+    assert asking([(10, 20), (30, None)]) == {"unanswered": 1, "waits_since_ns": 30 * MS}
+    assert asking([(10, None), (30, 40)]) == {"unanswered": 1, "waits_since_ns": None}
+    assert asking([(10, None), (30, None)], warmup_ns=20 * MS) == {"unanswered": 1, "waits_since_ns": 30 * MS}
+    assert asking([(10, None), (30, None)], rcvtimeo=-1)["waits_since_ns"] == 30 * MS
+    assert asking([(10, None), (30, None)], rcvtimeo=100) == {"unanswered": 2, "waits_since_ns": None}
+
+
+def test_who_asks_nothing_is_no_client() -> None:
+    run, messages = overload()
+    assert answers.measure(messages, run) == {"clients": {}}
 
 
 # loss

@@ -25,8 +25,9 @@ from harness.units import NS_PER_S, Within, format_duration_ns
 
 __all__ = ["CLAIMS", "ConfigError", "Experiment", "Problem", "Variant", "load"]
 
-CLAIMS = (*CAUSES, "queueing", "every_receiver")
-"""What an experiment may claim to exercise: a cause of loss, waiting, or that all receivers got something."""
+CLAIMS = (*CAUSES, "queueing", "every_receiver", "unanswered")
+"""What an experiment may claim to exercise: a cause of loss, waiting, that all receivers got something, or that
+somebody waits for ever for an answer."""
 
 REPLICATION_LIMIT = 1000
 

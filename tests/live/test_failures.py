@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from harness import config
+from harness.check import check
 from harness.ledger import Ledger, settle
 from harness.live.world import execute
 from harness.plan import plan
@@ -111,14 +112,16 @@ FAILURES = (
 
 
 def carried_out(failure: Failure, network: str) -> Ledger:
-    """The ledger of one live run."""
+    """The ledger of one live run, which reached what the experiment claims."""
     overrides = [*failure.overrides, f"live.network={network}"]
     experiment = config.load(ROOT / "experiments" / f"{failure.name}.toml", overrides)
     (run,) = plan(experiment, ["live"], replications=1, variant=failure.variant)
     trace = execute(run)
     assert trace.errors == {}
     assert trace.limits_hit == ()
-    return settle(run, trace)
+    ledger = settle(run, trace)
+    assert check(run, trace, ledger).vacuous == ()
+    return ledger
 
 
 def _cases() -> list[object]:
