@@ -28,6 +28,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import measure_relay
 import numpy as np
 import zmq
 from measure_profile_tools import (
@@ -55,6 +56,7 @@ from measure_profile_tools import (
     refused,
     stamped,
     tcp_pair,
+    toml,
     zmq_sink,
 )
 
@@ -274,7 +276,7 @@ class Bench:
     def run(self, seconds: float) -> None:
         """Rounds of all blocks for that long; at least two."""
         kinds = [self.wake_inproc, self.to_raw, self.from_raw, self.one_way, self.calls, self.engine]
-        kinds += [self.system_calls, self.window, self.joins, self.sleeps]
+        kinds += [self.system_calls, self.window, self.joins, self.sleeps, measure_relay.measure]
         end, rounds = time.monotonic() + seconds, 0
         while rounds < 2 or time.monotonic() < end:
             rounds += 1
@@ -345,7 +347,7 @@ def derive(bench: Bench) -> dict[str, Any]:
     whole = "sleep_late spin_late handshake_connecter handshake_binder join_sub_connects join_pub_connects"
     for name in f"{whole} one_way_inproc one_way_tcp one_way_ipc".split():
         ns[f"{name}_ns"] = [int(value) for value in q(name)]
-    return ns
+    return ns | measure_relay.derive(m)
 
 
 def one_way_tcp_sum_ns(values: dict[str, Any]) -> int:
@@ -371,10 +373,7 @@ def write(path: Path, values: dict[str, Any], blocks: str) -> None:
         f'source = "{source}"',
     ]
     for key, value in values.items():
-        text = (
-            "{ " + ", ".join(f"{k} = {v}" for k, v in value.items()) + " }" if isinstance(value, dict) else str(value)
-        )
-        lines.append(f"{key} = {text}")
+        lines.append(f"{key} = {toml(value)}")
     partial = path.with_suffix(".partial")
     partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     partial.replace(path)

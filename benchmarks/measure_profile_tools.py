@@ -256,3 +256,8 @@ def line(points: list[tuple[int, float]]) -> dict[str, float]:
     if slope < 0 or base < 0:
         slope, base = max(0.0, float((costs[-1] - costs[0]) / (sizes[-1] - sizes[0]))), float(costs.min())
     return {"base_ns": max(0, round(base)), "per_byte_ns": round(float(slope), 4)}
+
+
+def toml(value: Any) -> str:
+    """A value of a profile as TOML has it."""
+    return "{ " + ", ".join(f"{k} = {v}" for k, v in value.items()) + " }" if isinstance(value, dict) else str(value)

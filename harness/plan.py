@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.config import REPLICATION_LIMIT, Experiment, Variant
 from harness.problems import MISSING, ConfigError, Problem, did_you_mean
+from harness.relay.ways import OF_PACKETS, ONLY, has_packets
 from harness.run import Run
 
 PROFILE = "default"
@@ -95,6 +96,8 @@ def _problems(
         found.append(Problem("replications", replications, f"must be from 1 to {REPLICATION_LIMIT}"))
     if variant is not None and variant not in experiment.variants:
         found.append(Problem("variant", variant, f"is no variant; {did_you_mean(variant, experiment.variants)}"))
+    if not found:
+        found += [problem for item in _chosen(experiment, variant) for problem in _without_relay(item)]
     if "live" in worlds and not found:
         found += [problem for item in _chosen(experiment, variant) for problem in _not_live(item)]
     return found
@@ -133,3 +136,14 @@ def _not_by_relay(variant: Variant) -> list[Problem]:
         faults = [(f"fault.{fault.label}.{what}", fault.options.get(what)) for fault in variant.faults]
         found += [Problem(path, value, why) for path, value in (*links, *faults) if value]
     return found
+
+
+def _without_relay(variant: Variant) -> list[Problem]:
+    """Faults that only a relay can bring about, where there is none."""
+    if variant.live.network != "proxy":
+        why = 'only a relay can do that, and there is none in this network: leave live.network out, or write "proxy"'
+    elif has_packets(variant.topology, variant.faults):
+        why = f"only a relay can do that, and no relay has a link with {', '.join(OF_PACKETS[:-1])} or {OF_PACKETS[-1]}"
+    else:
+        return []
+    return [Problem(f"fault.{fault.label}.kind", fault.kind, why) for fault in variant.faults if fault.kind in ONLY]

@@ -8,7 +8,7 @@ interpreted there; ledger and metrics read.
 column   type meaning
 ======== ==== =====================================================================================
 seq      i8   the sender's number of the message in that flow, from 0; -1 when not stamped (a mark's
-              name stands in seq and other_ns, see :func:`pack_mark`)
+              name stands in seq and other_ns, see :func:`pack_mark`; and see :data:`EVENTS`)
 time_ns  i8   when, in ns after the start line (negative before it)
 other_ns i8   SENT, ATTEMPT, REJECTED: intended time; RECEIVED: the time stamped by the sender
 size     u4   bytes of the whole message, all frames
@@ -117,8 +117,9 @@ EVENTS = (
 fault in the run; node: whom it hits; live, it took effect between ``fault_on`` or ``fault_off`` and the
 ``fault_done`` that follows), marks of programs, a program's start and end, and samples of a
 live process (aux: memory in KiB, processor time in ms, context switches, the last two since its start);
-connections that a link's relay has seen break (aux: bytes in its hands and in the kernel's); of a process whose
-memory is limited, what it has taken since it was ready, and its end at that limit (aux: KiB)."""
+connections that a link's relay has seen break (aux: bytes in its hands and in the kernel's; node connected and
+peer bound; seq, other_ns: messages in flight to the peer and to the node, -1 where frames are not followed); of a
+process whose memory is limited, what it has taken since it was ready, and its end at that limit (aux: KiB)."""
 
 
 class Kind(IntEnum):

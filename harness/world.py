@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Literal, Protocol
 
+from harness.relay.line import Held
 from harness.shaper import Shape
 
 Direction = Literal["both", "up", "down"]
@@ -50,6 +51,18 @@ class LinkVerbs(Protocol):
 
     def half_close(self, link: str, direction: Direction) -> None:
         """Let an end of stream that nobody sent arrive: at the node (``down``), at its peers (``up``), or at both."""
+
+    def limit_data(self, link: str, size_bytes: int) -> None:
+        """Reset each connection when so many bytes have passed one way, from now or from its begin; 0: no more."""
+
+    def slow_close(self, link: str, delay_ns: int) -> None:
+        """Let each end of a stream arrive so much later than what is before it; 0: no more."""
+
+    def hold(self, link: str, what: Held) -> None:
+        """Hold back the greeting of each new connection, or each subscription and what is behind it."""
+
+    def let_go(self, link: str) -> None:
+        """Let pass what was held back."""
 
 
 class World(LinkVerbs, Protocol):
@@ -136,6 +149,26 @@ class NotedLinks(ABC):
         """An end of stream that nobody sent."""
         self.note("fault_on", link)
         self.links.half_close(link, direction)
+
+    def limit_data(self, link: str, size_bytes: int) -> None:
+        """Connections break after so many bytes."""
+        self.note("fault_on" if size_bytes else "fault_off", link)
+        self.links.limit_data(link, size_bytes)
+
+    def slow_close(self, link: str, delay_ns: int) -> None:
+        """Ends of streams pass later."""
+        self.note("fault_on" if delay_ns else "fault_off", link)
+        self.links.slow_close(link, delay_ns)
+
+    def hold(self, link: str, what: Held) -> None:
+        """Greetings or subscriptions stay where they are."""
+        self.note("fault_on", link)
+        self.links.hold(link, what)
+
+    def let_go(self, link: str) -> None:
+        """They go on."""
+        self.note("fault_off", link)
+        self.links.let_go(link)
 
 
 class Lasting(Protocol):

@@ -54,6 +54,9 @@ LASTING = [
     ("blackhole", "link", {"direction": "up"}, ("blackhole", "n", "up"), ("unsilence", "n")),
     ("link_down", "link", {}, ("link_down", "n"), ("link_up", "n")),
     ("refuse", "link", {}, ("refuse", "n"), ("accept", "n")),
+    ("limit_data", "link", {"size_bytes": 9}, ("limit_data", "n", 9), ("limit_data", "n", 0)),
+    ("slow_close", "link", {"delay_ns": 9}, ("slow_close", "n", 9), ("slow_close", "n", 0)),
+    ("hold", "link", {"what": "handshake"}, ("hold", "n", "handshake"), ("let_go", "n")),
     ("impair", "link", {"delay_ns": 5}, ("impair", "n", DELAYED), ("heal", "n")),
 ]
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from harness import config
 from harness.config import ConfigError, Experiment
 from harness.plan import plan
-from harness.run import FaultSpec, Run, from_plain
-from harness.topology import Endpoint, Flow, Node, Topology
+from harness.run import FaultSpec, Live, Run, from_plain
+from harness.topology import Endpoint, Flow, Link, Node, Topology
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.toml"))
@@ -234,3 +234,18 @@ def test_the_shipped_experiments_say_what_they_show() -> None:
         assert text.startswith("# "), path
         assert {"title", "question", "exercises"} <= tomllib.loads(text).keys(), path
         assert config.load(path).duration_ns <= 6_000_000_000, path
+
+
+@pytest.mark.parametrize("kind", ["limit_data", "slow_close", "hold"])
+@pytest.mark.parametrize(
+    ("live", "link", "why"), [(Live(network="namespaces"), {}, "in this network"), (Live(), {"loss": 0.1}, "with loss")]
+)
+def test_what_only_a_relay_can_do_needs_one(
+    experiment: Experiment, kind: str, live: Live, link: dict[str, float], why: str
+) -> None:
+    plain = experiment.variants["plain"]
+    topology = dataclasses.replace(plain.topology, links=(Link(node="slow", **link),))  # type: ignore[arg-type]
+    faults = (FaultSpec(label="f", kind=kind, options={"link": "slow", "at_ns": 1}),)
+    changed = dataclasses.replace(plain, topology=topology, faults=faults, live=live)
+    with pytest.raises(ConfigError, match=f'fault.f.kind = "{kind}": only a relay can do that.*{why}'):
+        plan(dataclasses.replace(experiment, variants={"plain": changed}), ["sim"])

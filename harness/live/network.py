@@ -8,14 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from harness.guard import Guard
-from harness.live.links import Links, Way
+from harness.live.links import Links, Report
 from harness.live.namespaces.network import Namespaces
 from harness.live.places import Places
 from harness.run import Run
 from harness.world import LinkVerbs
-
-Report = Callable[[str, Way, int, int], None]
-"""Is told of a connection over a link: event, way, time (CLOCK_MONOTONIC), bytes in flight."""
 
 
 class Network(Protocol):
@@ -70,7 +67,6 @@ class Loopback:
     """The loopback interface of the machine, with a relay in all ways that pass a link; see :func:`network_of`."""
 
     def __init__(self, run: Run, guard: Guard, life: int, report: Report) -> None:
-        self._run = run
         self._stack = contextlib.ExitStack()
         self._places = Places(run.topology, secrets.token_hex(6), guard)
         self.links = Links(run, guard, life, report)
@@ -79,8 +75,7 @@ class Loopback:
         """Reserve addresses and start the relay, if it has anything to do."""
         self._stack.enter_context(self._places)
         if self._places.ways:
-            aware = any(fault.options.get("cut", "anywhere") != "anywhere" for fault in self._run.faults)
-            self.links.start(self._places.ways, aware)
+            self.links.start(self._places.ways)
 
     def end(self) -> None:
         """End the relay, give the addresses back."""
@@ -104,5 +99,5 @@ class Loopback:
         return ()
 
     def describe(self) -> Mapping[str, Any]:
-        """Its name."""
-        return {"network": "proxy"}
+        """Its name, and how late its relay wakes, which it takes off what it holds."""
+        return {"network": "proxy", **({"relay_bias_ns": self.links.bias_ns} if self._places.ways else {})}

@@ -12,7 +12,7 @@ from typing import Self
 
 from harness.guard import Guard
 from harness.leftovers import scratch, unfinished
-from harness.live.links import Way, ways
+from harness.relay.ways import Way, ways
 from harness.topology import Topology
 
 

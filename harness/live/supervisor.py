@@ -16,15 +16,17 @@ import numpy.typing as npt
 from harness.guard import Guard
 from harness.live.clock import wait_until
 from harness.live.control import Control, State, shared_file
-from harness.live.links import RelayError, Way
 from harness.live.memory import MemoryLimits
 from harness.live.network import network_of
 from harness.live.processes import Processes
 from harness.live.servant import ServantError
 from harness.live.timeline import Timeline
 from harness.live.usage import Usage
+from harness.relay.breaks import record_break
+from harness.relay.pairs import InFlight
+from harness.relay.ways import Way
 from harness.run import SETTLE_NS, Run
-from harness.trace import EVENTS, NONE, RECORD_BYTES, RECORD_DTYPE, Kind, Recorder, count_records, read_records
+from harness.trace import RECORD_BYTES, RECORD_DTYPE, Recorder, count_records, read_records
 
 RECORDS_LIMIT = 8_000_000
 """Records that one node may write (40 bytes each, 320 MB in all; memory is taken as they are written)."""
@@ -90,7 +92,7 @@ class Supervisor:
             stack.callback(self._control.close)
             stack.callback(self._close_maps)
             self._processes = Processes(guard, life)
-            self._network = network_of(self._run, guard, life, self._connection, self.limits_hit.append)
+            self._network = network_of(self._run, guard, life, self._broke, self.limits_hit.append)
             stack.callback(self._network.end)
             links = self._network.links
             self._timeline = Timeline(self._run, self._control, self._processes, links, self._recorder, self._now)
@@ -157,7 +159,7 @@ class Supervisor:
             self._drain()
         except _StopError:
             pass
-        except (RelayError, ServantError) as error:
+        except ServantError as error:
             self.limits_hit.append(str(error))
         if self._line_ns:
             self.end_ns = self._now()
@@ -235,14 +237,10 @@ class Supervisor:
         self._usage.sample(self._now())
         self._network.listen()
 
-    def _connection(self, event: str, way: Way, monotonic_ns: int, in_flight_bytes: int) -> None:
-        """The relay made or lost a connection."""
-        if event == "accepted":
-            return  # the nodes' own monitors tell that
-        topology = self._run.topology
-        ends = topology.node_id(way.node), topology.node_id(way.endpoint.binder)
-        at_ns, flag = monotonic_ns - self._line_ns, EVENTS.index("link_broke")
-        self._recorder.append(Kind.EVENT, flag, NONE, *ends, -1, at_ns, 0, 0, min(in_flight_bytes, 2**32 - 1))
+    def _broke(self, way: Way, monotonic_ns: int, there: InFlight, back: InFlight) -> None:
+        """A connection over a link is no more."""
+        ends = self._run.topology.node_id(way.node), self._run.topology.node_id(way.endpoint.binder)
+        record_break(self._recorder, ends, monotonic_ns - self._line_ns, there, back)
 
     def _written(self) -> int:
         return sum(map(count_records, self._maps))

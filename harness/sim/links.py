@@ -1,16 +1,22 @@
-"""The links of a run on the twin's network, and the verbs that change them.
+"""The links of a run as a network of hosts, and the verbs that change them.
 
-A node that has a link has a host of its own; all others share one. What a link does to bytes is put on each pair of
-hosts; between two nodes that have one each, delays, jitters and losses add up and the narrower rate counts.
+So the live world has them with ``network = "namespaces"``. A node that has a link has a host of its own; all others
+share one. What a link does to bytes is put on each pair of hosts; between two nodes that have one each, delays,
+jitters and losses add up and the narrower rate counts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from harness.relay.line import Held
 from harness.shaper import Shape
-from harness.topology import Topology
+from harness.topology import Endpoint, Topology
 from harness.twin import Link, Twin
-from harness.twin.network import MAIN_HOST
+from harness.twin.network import LOOPBACK, MAIN_HOST
 from harness.world import Cut, Direction
+
+_FIRST_PORT = 5550
 
 
 class Links:
@@ -37,13 +43,15 @@ class Links:
                 if other != self.hosts[name]:
                     self._pairs[name].append((other, twin.link(self.hosts[name], other)))
             self._reshape(name)
-        self._addresses = {name: twin.host(name).address for name in names}
+        homes = {name: twin.host(name).address if self._plain else LOOPBACK for name in names}
+        self._addresses = {
+            end.name: address_of(end, index, homes.get(self.hosts.get(end.binder, MAIN_HOST), LOOPBACK))
+            for index, end in enumerate(topology.endpoints)
+        }
 
-    def address(self, transport: str, name: str, port: int, binder: str) -> str:
-        """Of an endpoint, for whoever binds or connects."""
-        if transport != "tcp":
-            return f"{transport}://{name}"
-        return f"tcp://{self._addresses[self.hosts[binder]] if self._plain else '127.0.0.1'}:{port}"
+    def addresses(self, node: str) -> Mapping[str, str]:  # noqa: ARG002
+        """Endpoint name to address; the same for every node."""
+        return self._addresses
 
     def impair(self, link: str, shape: Shape) -> None:
         """See :class:`harness.world.World`, as for all that follow."""
@@ -96,6 +104,22 @@ class Links:
             for end in (towards,) if towards else tuple(end.name for end in pair.ends):
                 pair.half_close(end)
 
+    def limit_data(self, link: str, size_bytes: int) -> None:  # noqa: ARG002
+        """Raises ValueError, as for all that follow: only a relay can do this."""
+        raise _no_relay(link)
+
+    def slow_close(self, link: str, delay_ns: int) -> None:  # noqa: ARG002
+        """See ``limit_data``."""
+        raise _no_relay(link)
+
+    def hold(self, link: str, what: Held) -> None:  # noqa: ARG002
+        """See ``limit_data``."""
+        raise _no_relay(link)
+
+    def let_go(self, link: str) -> None:
+        """See ``limit_data``."""
+        raise _no_relay(link)
+
     def _each(self, link: str, direction: Direction) -> list[tuple[str | None, Link]]:
         """Each pair with the host towards which the direction goes; None for both."""
         own = self.hosts[link]
@@ -111,6 +135,19 @@ class Links:
                 shape = _in_turn(shape, self._now[other])
             for end in pair.ends:
                 pair.way(end).reshape(shape)
+
+
+def address_of(endpoint: Endpoint, index: int, host: str) -> str:
+    """The address of the endpoint at that position, whose binder is on that host."""
+    return (
+        f"tcp://{host}:{_FIRST_PORT + index}"
+        if endpoint.transport == "tcp"
+        else f"{endpoint.transport}://{endpoint.name}"
+    )
+
+
+def _no_relay(link: str) -> ValueError:
+    return ValueError(f"the link of {link} is a network here, and no relay stands in it that could do that")
 
 
 def _in_turn(first: Shape, second: Shape) -> Shape:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from harness.node import STAMP, STAMP_BYTES, STAMP_MAGIC
+from harness.relay.breaks import record_break
+from harness.relay.pairs import InFlight
+from harness.relay.ways import Way
 from harness.run import SETTLE_NS
 from harness.topology import Topology
 from harness.trace import CAUSES, EVENTS, NONE, Kind, Recorder
@@ -20,6 +23,7 @@ class Watcher(Observer):
 
     def __init__(self, topology: Topology, recorder: Recorder) -> None:
         self._recorder = recorder
+        self._id = topology.node_id
         self._owed: list[tuple[int, ...]] = [
             tuple(topology.node_id(name) for name in flow.receivers) if flow.delivery == "all" else ()
             for flow in topology.flows
@@ -129,6 +133,10 @@ class Watcher(Observer):
         owner = getattr(pipe.owner, "owner", None)
         if owner is not None:
             self._event("hwm_reached", owner, NONE if remote is None else remote.owner, pipe.hwm)
+
+    def broke(self, way: Way, there: InFlight, back: InFlight) -> None:
+        """A connection over a relay has broken; what was in flight from who connected, and back."""
+        record_break(self._recorder, (self._id(way.node), self._id(way.endpoint.binder)), self._now(), there, back)
 
     def violation(self, sentence: str) -> None:
         """A bug of the twin, shown on every run that has it."""

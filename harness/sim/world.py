@@ -12,16 +12,17 @@ from typing import Any
 
 from harness import __version__, faults
 from harness.node import keeping
+from harness.relay.ways import is_relayed
 from harness.run import SETTLE_NS, Run, load_program, program_options
 from harness.sim.links import Links
 from harness.sim.memory import Memory
 from harness.sim.node import SimNode
+from harness.sim.relayed_links import RelayedLinks
 from harness.sim.watcher import Watcher
 from harness.trace import EVENTS, NONE, Kind, Recorder, Trace, TraceFullError
 from harness.twin import InterruptedSimulation, Process, Twin
 from harness.world import NotedLinks
 
-_FIRST_PORT = 5550
 _SLICE_NS = 100_000_000
 _QUIET_NS = 1_000_000_000
 START_UP_NS = 150_000_000
@@ -121,14 +122,18 @@ class _Execution:
         self._contexts: dict[int, Any] = {}
         self._instances: dict[int, dict[Any, Any]] = {}
         flow_ids = {flow.name: index for index, flow in enumerate(topology.flows)}
-        self.links = Links(self.twin, topology)
-        addresses = {
-            end.name: self.links.address(end.transport, end.name, _FIRST_PORT + index, end.binder)
-            for index, end in enumerate(topology.endpoints)
-        }
+        self.links: Links | RelayedLinks = (
+            RelayedLinks(self.twin, run, self.watcher.broke) if is_relayed(run) else Links(self.twin, topology)
+        )
         self.nodes = {
             node.name: SimNode(
-                index, node.name, flow_ids, self.recorder, self.twin, addresses, run.rng(f"node.{node.name}")
+                index,
+                node.name,
+                flow_ids,
+                self.recorder,
+                self.twin,
+                self.links.addresses(node.name),
+                run.rng(f"node.{node.name}"),
             )
             for index, node in enumerate(topology.nodes)
         }
@@ -235,7 +240,12 @@ class _Execution:
             broken_off=self.broken_off,
             errors=self.errors,
             violations=tuple(self.watcher.violations),
-            environment={"harness": __version__, "profile": self.run.profile, "seed": self.run.seed},
+            environment={
+                "harness": __version__,
+                "profile": self.run.profile,
+                "seed": self.run.seed,
+                "links": "relay" if is_relayed(self.run) else "network",
+            },
         )
 
     def end(self) -> None:

@@ -43,6 +43,7 @@ from harness.twin.network import Host, Network
 from harness.twin.observer import Observer
 from harness.twin.options import NotSimulatedYet
 from harness.twin.pipe import Pipe
+from harness.twin.relay import PathRelay, Told
 from harness.twin.signals import CRASH, EXIT, KILLED, bury, go_on, stop, threads_of
 from harness.twin.socket_base import SocketBase
 from harness.twin.virtual.home import Home
@@ -56,6 +57,7 @@ __all__ = [
     "NotInSimulationError",
     "NotSimulatedYet",
     "Observer",
+    "PathRelay",
     "Pipe",
     "Process",
     "SimulatedExit",
@@ -126,6 +128,11 @@ class Twin:
         Raises ValueError, TypeError.
         """
         return self.network.link(first, second, Shape(**shape) if shape else None)
+
+    def relay(self, told: Told) -> PathRelay:
+        """A process on the first host through which connections are made; give it routes. ``told`` hears of breaks."""
+        self.network.relay = made = PathRelay(self.kernel, self.costs, self.network.main, told)
+        return made
 
     def at(self, time_ns: int, action: Callable[[], Any]) -> None:
         """Do ``action`` at that virtual time: ``twin.at(2 * SECOND, link.blackhole)``."""

@@ -42,6 +42,9 @@ class Costs:
         sleep_late: how late a program wakes from a sleep.
         send, recv: the call itself, by bytes. ``send_wake_ns`` is added when it has to wake a thread.
         command_window_ns: how old the news of ``send`` may be (F43, F44).
+        relay_wake, relay_late: of the relay of a link: from bytes that can be read, and from the time for which it
+            has set its timer, until it runs.
+        relay_lateness_ns: the median of the second: so late does it find itself, before a run, and takes that off.
     """
 
     def __init__(self, profile: str | Path | None, seed: int) -> None:
@@ -68,6 +71,13 @@ class Costs:
             "tcp": StreamCosts(measured.tcp_write, measured.tcp_read),
             "ipc": StreamCosts(measured.ipc_write, measured.ipc_read),
         }
+        # The relay of a link sleeps in epoll as an I/O thread does, and until a time as any program.
+        self.relay_wake: Final = self._draws("relay_wake", measured.engine_wake_ns, level)
+        self.relay_late: Final = self._draws("relay_late", measured.sleep_late_ns, level)
+        self.relay_read: Final = _price(measured.relay_read)
+        self.relay_write: Final = _price(measured.relay_write)
+        self.relay_accept_ns: Final = measured.relay_accept_ns
+        self.relay_lateness_ns: Final = int(level * measured.sleep_late_ns[len(measured.sleep_late_ns) // 2])
         # An I/O thread that wakes a sleeping application writes to an eventfd: one short system call.
         self.signal_ns: Final = measured.ipc_write.base_ns
         # A packet of the TCP handshake is one pass through the loopback kernel, as a small write is.
@@ -80,15 +90,10 @@ class Costs:
             np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little"))),
         ).next
 
-    def flow(self, kernel: Kernel, transport: str, sndbuf: int, rcvbuf: int, maxrt_ms: int = 0) -> Flow:
-        """A direction of a connection: sender's SNDBUF and TCP_MAXRT, receiver's RCVBUF, -1 for the system's default.
-
-        Linux doubles what is asked for and has a least size (F206); ipc ignores the options (F208).
-        """
+    def tcp_path(self, sndbuf: int, rcvbuf: int) -> TcpPath:
+        """A direction of a tcp loopback connection; -1 for the system's default, as of :meth:`flow`."""
         profile = self.profile
-        if transport == "ipc":
-            return UnixFlow(kernel, profile.unix_sndbuf_bytes, profile.unix_charge_bytes)
-        path = TcpPath(
+        return TcpPath(
             *self.tcp_buffers(sndbuf, rcvbuf),
             overhead_bytes=profile.tcp_skb_overhead_bytes,
             max_frags=profile.tcp_max_frags,
@@ -96,7 +101,16 @@ class Costs:
             probe_ns=profile.tcp_probe_ns,
             grows=rcvbuf < 0,
         )
-        return TcpFlow(kernel, path, maxrt_ms)
+
+    def flow(self, kernel: Kernel, transport: str, sndbuf: int, rcvbuf: int, maxrt_ms: int = 0) -> Flow:
+        """A direction of a connection: sender's SNDBUF and TCP_MAXRT, receiver's RCVBUF, -1 for the system's default.
+
+        Linux doubles what is asked for and has a least size (F206); ipc ignores the options (F208).
+        """
+        if transport == "ipc":
+            profile = self.profile
+            return UnixFlow(kernel, profile.unix_sndbuf_bytes, profile.unix_charge_bytes)
+        return TcpFlow(kernel, self.tcp_path(sndbuf, rcvbuf), maxrt_ms)
 
     def tcp_buffers(self, sndbuf: int, rcvbuf: int) -> tuple[int, int]:
         """Send and receive buffer in force for these options, bytes; Linux doubles what is asked for (F206)."""

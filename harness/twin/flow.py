@@ -16,8 +16,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.twin.kernel import NEVER_NS, Kernel
+from harness.twin.kernel import Kernel
 from harness.twin.msg import Msg
+from harness.twin.transport.tcp_clock import PathClock
 from harness.twin.transport.tcp_path import TcpPath
 
 if TYPE_CHECKING:
@@ -167,12 +168,12 @@ class Flow:
 class TcpFlow(Flow):
     """tcp over loopback: segments, windows, acknowledgements, as Linux keeps its books."""
 
-    __slots__ = ("_limit_ns", "_limited", "_path", "_timer_ns")
+    __slots__ = ("_clock", "_limit_ns", "_limited", "_path")
 
     def __init__(self, kernel: Kernel, path: TcpPath, maxrt_ms: int = 0) -> None:
         super().__init__(kernel)
         self._path = path
-        self._timer_ns = NEVER_NS
+        self._clock = PathClock(kernel, path, lambda: self.broken, self._timer)
         # TCP_MAXRT: the sender's kernel gives up when its peer takes nothing for so long (F156).
         self._limit_ns = _ASKED_AFTER_NS + maxrt_ms * 1_000_000 if maxrt_ms > 0 else 0
         self._limited = False
@@ -221,16 +222,9 @@ class TcpFlow(Flow):
         return False
 
     def _watch_timers(self) -> None:
-        # Late acknowledgements and window probes matter only while somebody waits for them.
-        path = self._path
-        if not path.has_unsent and path.writable:
-            return
-        if self._limit_ns and not self._limited and path.has_unsent:
+        if self._limit_ns and not self._limited and self._path.has_unsent:
             self._watch_progress()
-        due = path.next_timer_ns
-        if due < self._timer_ns:
-            self._timer_ns = due
-            self._kernel.call_at(max(due, self._kernel.now_ns), self._timer)
+        self._clock.watch()
 
     def _watch_progress(self) -> None:
         read = self.read_offset
@@ -249,17 +243,11 @@ class TcpFlow(Flow):
 
         self._kernel.call_at(self._kernel.now_ns + self._limit_ns, look)
 
-    def _timer(self) -> None:
-        self._timer_ns = NEVER_NS
-        if self.broken:
-            return
-        had_bytes = self._path.readable
-        self._path.advance(self._kernel.now_ns)
-        if self._path.readable and not had_bytes:
+    def _timer(self, news: bool) -> None:
+        if news:
             self._written_ns = self._kernel.now_ns
             self._announce()
         self._wake_sender()
-        self._watch_timers()
 
 
 class UnixFlow(Flow):

@@ -17,6 +17,7 @@ from harness.twin.link import Link
 if TYPE_CHECKING:
     from harness.twin.kernel import Kernel
     from harness.twin.listener import Listener
+    from harness.twin.relay import PathRelay
     from harness.twin.transport.pgm_receiver import PgmReceiver
 
 ANY: Final = "0.0.0.0"
@@ -127,6 +128,8 @@ class Network:
         self._links: dict[tuple[str, str], Link] = {}
         self._groups: dict[tuple[str, int, bool], Group] = {}
         self._numbers = 0
+        self.relay: PathRelay | None = None
+        """On the first host, once somebody has made it."""
         self.main: Final = self.host(MAIN_HOST)
 
     def host(self, name: str, address: str | None = None) -> Host:

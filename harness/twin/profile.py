@@ -96,6 +96,9 @@ class Profile:
         encode, decode: the engine's work for one message (F15, F17), system calls apart.
         tcp_write, tcp_read, ipc_write, ipc_read: one system call of the engine. A write over tcp
             loopback includes the receiving kernel's work and the wake of the peer's thread.
+        relay_read, relay_write: what the process of a live link's relay takes to read a piece and to pass it on, its
+            event loop included.
+        relay_accept_ns: what it takes to accept a connection and begin another one.
         command_window_ns: W, 3,000,000 ticks of the processor's counter (F43, F44).
         handshake_connecter_ns, handshake_binder_ns: from ``connect`` to HANDSHAKE_SUCCEEDED on either
             side, tcp loopback, nothing else to do (F178); quantiles.
@@ -138,6 +141,9 @@ class Profile:
     tcp_read: Cost
     ipc_write: Cost
     ipc_read: Cost
+    relay_read: Cost
+    relay_write: Cost
+    relay_accept_ns: int
     command_window_ns: int
     handshake_connecter_ns: tuple[int, ...]
     handshake_binder_ns: tuple[int, ...]

@@ -11,9 +11,12 @@ from typing import Any
 
 from harness.guard import Guard
 from harness.leftovers import scratch, unfinished
-from harness.live.links import Way
+from harness.live.links import Report
 from harness.live.namespaces.layout import Layout, address, emulated
 from harness.live.servant import Servant, ServantError
+from harness.relay.line import Held
+from harness.relay.pairs import InFlight
+from harness.relay.ways import Way
 from harness.run import Run
 from harness.shaper import Shape
 from harness.topology import Link
@@ -38,7 +41,7 @@ class Namespaces:
         run: Run,
         guard: Guard,
         life: int,
-        report: Callable[[str, Way, int, int], None],
+        report: Report,
         complain: Callable[[str], None],
     ) -> None:
         self._run = run
@@ -160,7 +163,7 @@ class Cables:
         layout: Layout,
         maker: Servant,
         emulator: Servant,
-        report: Callable[[str, Way, int, int], None],
+        report: Report,
     ) -> None:
         self._shapes = {link.node: link.shape for link in run.topology.links}
         self._emulated = emulated(run.topology, run.faults)
@@ -220,13 +223,15 @@ class Cables:
         if cut != "anywhere":
             raise ServantError(f"a network of namespaces cannot cut a stream {cut} messages")
         answer = self._maker.say("reset", link)
-        in_flight: dict[Way, int] = {}
+        in_flight: dict[Way, list[int]] = {}
         for end in answer["broken"]:
-            way = self._way(end["local"], end["remote"]) or self._way(end["remote"], end["local"])
-            if way is not None:
-                in_flight[way] = in_flight.get(way, 0) + end["bytes"]
-        for way, size_bytes in in_flight.items():
-            self._report("broke", way, answer["monotonic_ns"], size_bytes)
+            for is_back, ends in enumerate(((end["remote"], end["local"]), (end["local"], end["remote"]))):
+                way = self._way(*ends)
+                if way is not None:
+                    in_flight.setdefault(way, [0, 0])[is_back] += end["bytes"]
+        for way, sizes_bytes in in_flight.items():
+            there, back = (InFlight(size_bytes, -1) for size_bytes in sizes_bytes)
+            self._report(way, answer["monotonic_ns"], there, back)
 
     def _way(self, binder: Sequence[Any], connecter: Sequence[Any]) -> Way | None:
         return self._ways.get((binder[0], binder[1], connecter[0]))
@@ -242,6 +247,26 @@ class Cables:
     def half_close(self, link: str, direction: Direction) -> None:  # noqa: ARG002
         """Raises ServantError: nobody in the middle of a connection could."""
         raise ServantError("a network of namespaces cannot close half a connection")
+
+    def limit_data(self, link: str, size_bytes: int) -> None:  # noqa: ARG002
+        """Raises ServantError, as all that follow: nobody in the middle knows the stream."""
+        raise _no_relay()
+
+    def slow_close(self, link: str, delay_ns: int) -> None:  # noqa: ARG002
+        """See ``limit_data``."""
+        raise _no_relay()
+
+    def hold(self, link: str, what: Held) -> None:  # noqa: ARG002
+        """See ``limit_data``."""
+        raise _no_relay()
+
+    def let_go(self, link: str) -> None:  # noqa: ARG002
+        """See ``limit_data``."""
+        raise _no_relay()
+
+
+def _no_relay() -> ServantError:
+    return ServantError("a network of namespaces has no relay that could do that")
 
 
 def plain(shape: Shape) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import select
 import time
 
 from harness.live.probes import _scratch
-from harness.live.proxy.relay import Relay
+from harness.live.proxy.relay import SocketRelay
 from harness.live.timer import Timer
 
 HELP = "it needs Linux (epoll, timerfd) and a loopback interface that is up; elsewhere use --world sim"
@@ -17,7 +17,7 @@ _SLOWEST_NS = 200_000_000
 
 def probe() -> str | None:
     """A timer wakes the loop as finely as delays need it, and a connection over loopback can be made."""
-    Relay(lambda _: None)
+    SocketRelay(lambda _: None)
     timer = Timer()
     due_ns = Timer.now_ns() + _WAIT_NS
     timer.set(due_ns)

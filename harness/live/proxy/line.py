@@ -1,27 +1,30 @@
-"""One direction of one connection: read, shape, hold until due, write."""
+"""One direction of one connection, from socket to socket."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
 import struct
+import termios
+import time
 from collections import deque
 from collections.abc import Sequence
 
 from harness.live.proxy.zmtp import Frames
-from harness.shaper import Shaper
+from harness.relay.line import NOTHING, Lateness, Line, Mark
+from harness.relay.pairs import InFlight, in_flight
+from harness.relay.route import Route
 
-CHUNK_MIN = 1448
-CHUNK_MAX = 65_536
-_FREE_RATE = 100_000_000
-"""Bytes a second that a link without a rate has room for in its delay."""
-_MS_PER_S = 1000
 _RESET = struct.pack("ii", 1, 0)
-
-
-def chunk_bytes(rate_bytes_per_s: int) -> int:
-    """How much is read at once: what the link passes in a millisecond, a tcp segment at least."""
-    return max(CHUNK_MIN, min(CHUNK_MAX, rate_bytes_per_s // _MS_PER_S)) if rate_bytes_per_s else CHUNK_MAX
+_PEEKED_BYTES = 1 << 20
+SO_TIMESTAMPNS = 35
+"""Of Linux: have the kernel say when it got what is received, by the clock that people set."""
+_STAMP = struct.Struct("@ll")
+_STAMP_SPACE = socket.CMSG_SPACE(_STAMP.size)
+_OLDEST_NS = 1_000_000_000
+_SIOCOUTQNSD = 0x894B
+"""Of Linux: bytes that were written and not sent. What was sent over loopback is in the receiver's kernel."""
 
 
 def reset(connection: socket.socket) -> None:
@@ -31,115 +34,88 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-class Line:
-    """Bytes that go one way.
+class SocketLine(Line):
+    """Bytes from one socket to another one.
 
     Args:
-        source, sink: where they come from and where they go, non-blocking.
-        shapers: those of the links on the way, in order.
-        room_bytes: at most so much is held, besides what the links keep busy by themselves.
-        frames: follows the ZMTP frames, if somebody wants to know of them.
-
-    Attributes:
-        is_stalled: nothing is read nor written, both connections stay open.
-        held_bytes: read and not yet written.
-        ended: the end of the stream has been passed on.
+        source, sink: both non-blocking.
+        route: the way on which they are.
+        there: whether from who connected to who bound.
+        lateness: see :class:`~harness.relay.line.Line`.
     """
 
     def __init__(
-        self,
-        source: socket.socket,
-        sink: socket.socket,
-        shapers: Sequence[Shaper],
-        room_bytes: int,
-        frames: Frames | None = None,
+        self, source: socket.socket, sink: socket.socket, route: Route, *, there: bool, lateness: Lateness
     ) -> None:
+        super().__init__(route.shapers(there=there), route.room_bytes, lateness)
         self.source = source
         self.sink = sink
-        self.frames = frames
-        self.is_stalled = False
-        self.held_bytes = 0
-        self.ended = False
-        self.is_blocked = False
-        """The sink takes nothing more for now."""
-        self._shapers = shapers
-        self._room_bytes = room_bytes
-        self._queue: deque[tuple[int, bytes]] = deque()
-        self._source_ended = False
+        self._frames = Frames() if route.aware else None
+        self._pieces: deque[bytes] = deque()
+        self._newest = b""
 
-    @property
-    def due_ns(self) -> int:
-        """When there is something to write next; 0 when there is nothing, or it cannot be written now."""
-        return 0 if self.is_stalled or self.is_blocked or not self._queue else max(1, self._queue[0][0])
-
-    def wants(self, now_ns: int) -> int:
-        """How many bytes may be read now; 0 for none."""
-        if self.is_stalled or self._source_ended:
-            return 0
-        room, chunk = self._room_bytes, CHUNK_MAX
-        for shaper in self._shapers:
-            rate = shaper.shape.rate_bytes_per_s
-            if rate:
-                chunk = min(chunk, chunk_bytes(rate))
-                if shaper.backlog_bytes(now_ns) > chunk:
-                    return 0
-            room += (rate or _FREE_RATE) * shaper.shape.delay_ns // 1_000_000_000
-        return min(chunk, max(0, room - self.held_bytes))
-
-    def busy_until_ns(self, now_ns: int) -> int:
-        """When a link on the way has room again, if that is why nothing is read; else 0."""
-        latest = 0
-        for shaper in self._shapers:
-            rate = shaper.shape.rate_bytes_per_s
-            if rate:
-                excess = shaper.backlog_bytes(now_ns) - chunk_bytes(rate)
-                if excess > 0:
-                    latest = max(latest, now_ns + excess * 1_000_000_000 // rate)
-        return latest
-
-    def read(self, now_ns: int) -> bytes | None:
-        """Take what has come; the bytes, b"" at the end of the stream, None when there is nothing.
-
-        Raises OSError when the connection broke.
-        """
-        wanted = self.wants(now_ns)
-        if not wanted:
-            return None
+    def receive(self, limit_bytes: int) -> int:
+        """One recvmsg(2), which also says when the kernel got the last of these bytes."""
         try:
-            data = self.source.recv(wanted)
+            data, stamps, _, _ = self.source.recvmsg(limit_bytes, _STAMP_SPACE)
         except BlockingIOError:
-            return None
-        if not data:
-            self._source_ended = True
-        return data
+            return NOTHING
+        self._newest = data
+        if data:
+            self._pieces.append(data)
+        for _, kind, stamp in stamps:
+            if kind == SO_TIMESTAMPNS:
+                seconds, ns = _STAMP.unpack_from(stamp)
+                age_ns = time.time_ns() - seconds * 1_000_000_000 - ns
+                if 0 <= age_ns < _OLDEST_NS:  # else somebody has set the clock
+                    self.came_ns = time.monotonic_ns() - age_ns
+        return len(data)
 
-    def pass_on(self, data: bytes, now_ns: int) -> None:
-        """Let the links have it now; b"" is the end of the stream."""
-        due = now_ns
-        for shaper in self._shapers:
-            due = shaper.send(due, len(data))
-        self._queue.append((due, data))
-        self.held_bytes += len(data)
-
-    def write(self, now_ns: int) -> None:
-        """Pass on all that is due. Raises OSError when the connection broke."""
-        queue = self._queue
-        while queue and queue[0][0] <= now_ns and not self.is_stalled:
-            due, data = queue[0]
-            if not data:
-                queue.popleft()
-                self.ended = True
-                with contextlib.suppress(OSError):
-                    self.sink.shutdown(socket.SHUT_WR)
-                break
+    def deliver(self, size_bytes: int) -> int:
+        """One send(2), more where the bytes were read in several pieces."""
+        pieces = self._pieces
+        sent = 0
+        while sent < size_bytes:
+            piece = pieces[0]
+            wanted = size_bytes - sent
             try:
-                count = self.sink.send(data)
+                count = self.sink.send(piece if len(piece) <= wanted else piece[:wanted])
             except BlockingIOError:
-                self.is_blocked = True
                 break
-            self.held_bytes -= count
-            if count < len(data):
-                queue[0] = (due, data[count:])
-                self.is_blocked = True
+            sent += count
+            if count == len(piece):
+                pieces.popleft()
+                continue
+            pieces[0] = piece[count:]
+            if count < wanted:
                 break
-            queue.popleft()
+        return sent
+
+    def finish(self) -> None:
+        """FIN."""
+        with contextlib.suppress(OSError):
+            self.sink.shutdown(socket.SHUT_WR)
+
+    def marks(self, size_bytes: int) -> Sequence[Mark]:
+        """By the bytes themselves."""
+        return () if self._frames is None or not size_bytes else self._frames.feed(self._newest)
+
+    def in_flight(self) -> InFlight:
+        """What has not arrived, the kernel's buffers included."""
+        unread_bytes = _queued(self.source, termios.FIONREAD)
+        messages = NOTHING
+        if self._frames is not None:
+            messages = 0
+            if unread_bytes:
+                with contextlib.suppress(OSError):
+                    unread = self.source.recv(min(unread_bytes, _PEEKED_BYTES), socket.MSG_PEEK)
+                    messages = sum(mark.kind == "message" for mark in self._frames.feed(unread))
+        return in_flight(self, unread_bytes, _queued(self.sink, _SIOCOUTQNSD), messages)
+
+
+def _queued(connection: socket.socket, request: int) -> int:
+    """Bytes in a kernel buffer: received and not read (FIONREAD), or written and not sent (SIOCOUTQNSD)."""
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(connection.fileno(), request, b"\0\0\0\0"))[0])
+    except (OSError, ValueError):
+        return 0

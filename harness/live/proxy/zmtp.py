@@ -1,46 +1,42 @@
-"""Where messages begin and end in a ZMTP byte stream (RFC 23, sections "Greeting" and "Framing")."""
+"""Where messages begin and end in a ZMTP byte stream (RFC 23, "Greeting" and "Framing"; RFC 37, "SUBSCRIBE")."""
 
 from __future__ import annotations
 
+from harness.relay.line import Mark
+
 GREETING_BYTES = 64
 _MORE, _LONG, _COMMAND = 1, 2, 4
+_SUBSCRIBE = b"\x09SUBSCRIBE"
 
 
 class Frames:
-    """Follows one direction of a connection.
-
-    Attributes:
-        messages: whole messages that have passed.
-        position: bytes that have passed.
-    """
+    """Follows one direction of a connection."""
 
     def __init__(self) -> None:
-        self.messages = 0
-        self.position = 0
+        self._position = 0
         self._head = b""
         self._left = GREETING_BYTES
-        self._ends_message = False
+        self._start = 0
         self._flags = 0
-        self._commands = 0
+        self._name = b""
 
-    @property
-    def is_greeted(self) -> bool:
-        """Whether the greeting and the first command (READY) of this side have passed."""
-        return self._commands > 0
-
-    def feed(self, data: bytes) -> list[int]:
-        """Follow what passes; positions of the boundaries in it, ascending."""
-        found: list[int] = []
+    def feed(self, data: bytes) -> list[Mark]:
+        """Follow what passes: the frames that end in it, in order; a subscription as soon as it can be told for one."""
+        found: list[Mark] = []
         at, end = 0, len(data)
         while at < end:
             if self._left:
                 step = min(self._left, end - at)
+                if self._flags & _COMMAND and len(self._name) < len(_SUBSCRIBE):
+                    self._look(data[at : at + step], found)
                 at += step
                 self._left -= step
                 if self._left == 0:
-                    self._finish(self.position + at, found)
+                    self._finish(self._position + at, found)
                 continue
             take = min(9 - len(self._head), end - at)
+            if not self._head:
+                self._start = self._position + at
             used = self._begin(self._head + data[at : at + take], len(self._head))
             if used < 0:
                 self._head += data[at : at + take]
@@ -48,9 +44,15 @@ class Frames:
                 continue
             at += used
             if self._left == 0:
-                self._finish(self.position + at, found)
-        self.position += end
+                self._finish(self._position + at, found)
+        self._position += end
         return found
+
+    def _look(self, body: bytes, found: list[Mark]) -> None:
+        """The name of a command."""
+        self._name += body[: len(_SUBSCRIBE) - len(self._name)]
+        if self._name == _SUBSCRIBE:
+            found.append(Mark(self._start, self._start, "subscribe"))
 
     def _begin(self, head: bytes, old: int) -> int:
         """Read a frame's head; how many of the new bytes belong to it, or -1 when it is not whole yet."""
@@ -59,14 +61,11 @@ class Frames:
             return -1
         self._flags = head[0]
         self._left = int.from_bytes(head[1:size], "big")
-        self._ends_message = not head[0] & (_MORE | _COMMAND)
-        self._head = b""
+        self._head = self._name = b""
         return size - old
 
-    def _finish(self, position: int, found: list[int]) -> None:
-        if position > GREETING_BYTES:
-            self._commands += bool(self._flags & _COMMAND)
-        self.messages += self._ends_message
-        if not self._flags & _MORE:
-            found.append(position)
-        self._ends_message = False
+    def _finish(self, position: int, found: list[Mark]) -> None:
+        if position <= GREETING_BYTES:
+            return
+        kind = "command" if self._flags & _COMMAND else "part" if self._flags & _MORE else "message"
+        found.append(Mark(self._start, position, kind))  # type: ignore[arg-type]

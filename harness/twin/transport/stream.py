@@ -2,7 +2,8 @@
 
 Both use the same engine. tcp takes a round trip to connect and may be refused, which is tried again
 after a drawn interval (F123, F127, F128); ipc connects or fails at once (F208). On one host the kernel's
-queues are those of loopback; to another host a connection goes over a link (``tcp_open``, ``tcp_remote``).
+queues are those of loopback, twice where a relay is in between (``relayed``); to another host a connection goes over
+a link (``tcp_open``, ``tcp_remote``).
 """
 
 from __future__ import annotations
@@ -108,7 +109,10 @@ class Stream:
             self._open_here(attempt, lambda: host.find_ipc(key), None)
             return
         target = connect_target(key, host, self._network, ipv6=bool(attempt.options.ipv6))
-        if host.owns(target.address):
+        relay = self._network.relay
+        if relay is not None and host is self._network.main and relay.serves(target.port):
+            relay.connect(attempt, target)
+        elif host.owns(target.address):
             self._open_here(attempt, lambda: host.find_tcp(target.address, target.port), target)
         else:
             Opening(self._context, attempt, target, *self._network.route(host, target.address)).start()
