@@ -104,14 +104,17 @@ def _own_s() -> float:
 
 
 def _processor_s() -> tuple[float, float, float] | None:
-    """Seconds over all cores: all, busy with work of this system, taken by the host. None where not told."""
+    """Seconds over all cores: all, in processes of this system, taken by the host. None where not told.
+
+    Interrupts are in no process: the packets that they move over loopback may well be the run's own.
+    """
     try:
         line = Path("/proc/stat").read_text().partition("\n")[0]
     except OSError:
         return None
     user, nice, system, idle, iowait, irq, softirq, steal = (int(text) / _TICKS_S for text in line.split()[1:9])
-    busy = user + nice + system + irq + softirq
-    return busy + idle + iowait + steal, busy, steal
+    busy = user + nice + system
+    return busy + irq + softirq + idle + iowait + steal, busy, steal
 
 
 def _cpu_model() -> str:
