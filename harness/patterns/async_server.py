@@ -63,13 +63,13 @@ def client(node: Node, options: ClientOptions) -> None:
 
 
 def server(node: Node, options: ServerOptions) -> None:
-    """Bind, take in every request that is there, and send one reply to each in turn: short ones overtake long ones."""
+    """Bind; take a request if there is one, and send one piece to whoever is next: the short overtake the long."""
     service = node.context.socket(node.zmq.ROUTER)
     configure(service, options.socket)
     service.bind(node.endpoint("service"))
     begun: deque[tuple[Message, int]] = deque()
     while True:
-        while not begun or service.poll(0):
+        if not begun or service.poll(0):
             begun.append((node.recv(service), int(node.rng.integers(1, options.answers + 1))))
         request, left = begun.popleft()
         node.work(options.service.draw(node.rng))

@@ -37,6 +37,7 @@ NAMES = (
     "subscriber-crash",
     "async-server",
     "dealer-to-routers",
+    "fair-queueing",
     "fan",
     "forwarder",
     "free-workers",

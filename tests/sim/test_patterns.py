@@ -273,3 +273,17 @@ def test_what_is_under_way_to_a_forwarder_at_the_end_is_so_for_all() -> None:
     assert ledger.in_flight >= 90
     assert ledger.in_flight % 2 == 0
     assert ledger.expected == ledger.delivered + ledger.in_flight
+
+
+def test_a_server_takes_from_each_connection_in_turn() -> None:
+    """A greedy client waits for itself, and the others for one turn of it."""
+    topology = gallery.build("async_server", S, clients={"greedy": 1, "modest": 2}, rate_per_s=10, answers=1)
+    greedy = {"kind": "constant", "rate_per_s": 400.0, "until_ns": S}
+    rows = played(with_service(with_node(topology, "greedy", arrivals=greedy), server=4 * MS)).messages.to_pylist()
+    replies = [row for row in rows if row["flow"] == "reply"]
+    slowest = {
+        name: max(row["received_ns"] - row["intended_ns"] for row in replies if row["receiver"] == name)
+        for name in ("greedy", "modest-1", "modest-2")
+    }
+    assert slowest["greedy"] > 500 * MS
+    assert max(slowest["modest-1"], slowest["modest-2"]) < 13 * MS, "one in hand, one of each other, its own"
