@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from harness.load import Service
 from harness.patterns import pubsub
 from harness.run import Run
 from harness.trace import EVENTS, Kind
+from harness.twin.heap import content_bytes
 
 from .runs import MS, S, alone, events, of_kind, run_of
 
@@ -70,6 +73,34 @@ def test_what_comes_between_two_samples_is_stopped_by_the_address_space_and_name
     assert trace.errors == {}
     assert trace.environment["memory_ends"] == {"one": "ended by itself for want of memory: MemoryError"}
     assert len(events(trace, "memory_limit", "one")) == 1
+
+
+GROWTH = """
+import os, sys, zmq
+
+def anonymous():
+    _, resident, shared, *_ = map(int, open("/proc/self/statm").read().split())
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+
+size, count = map(int, sys.argv[1:])
+socket = zmq.Context().socket(zmq.PUSH)
+socket.sndhwm = 0
+socket.connect("inproc://nobody")
+for _ in range(10):
+    socket.send(bytes(size))
+before = anonymous()
+for _ in range(count):
+    socket.send(bytes(size))
+print((anonymous() - before) / count, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(("size", "count"), [(33, 100_000), (34, 100_000), (1000, 30_000), (32_000, 1000)])
+def test_what_a_queued_message_takes_is_what_the_twin_says(size: int, count: int) -> None:
+    command = [sys.executable, "-c", GROWTH, str(size), str(count)]
+    grown = float(subprocess.run(command, capture_output=True, check=True, timeout=20).stdout)
+    assert content_bytes(size) + 64.1 == pytest.approx(grown, rel=0.02)
 
 
 def test_another_error_of_a_limited_node_is_an_error() -> None:
