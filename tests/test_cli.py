@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from harness import __version__, cli, execute, store
+from harness import __version__, cli, doctor, execute, store
 from harness.run import Run
 from harness.trace import Kind, Trace
 
@@ -184,7 +184,9 @@ def test_check_in_json(harness: Harness, experiment: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.toml")), ids=lambda path: path.stem)
-def test_shipped_experiments_are_valid(harness: Harness, path: Path) -> None:
+def test_shipped_experiments_are_valid(harness: Harness, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever they are run: what they need of a machine is another question."""
+    monkeypatch.setattr(doctor, "missing", lambda runs: [])
     assert harness("check", path).status == 0
 
 
