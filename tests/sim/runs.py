@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,17 @@ from harness.run import Run
 from harness.sim.world import execute
 from harness.topology import Endpoint, Flow, Node, Topology
 from harness.trace import EVENTS, Kind, Trace
+from harness.units import format_duration_ns, parse_duration_ns
 
 MS = 1_000_000
 S = 1_000_000_000
 PROGRAMS = Path(__file__).with_name("programs.py")
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+SHORT = 0.3
+"""Of the times of an experiment, for most of its seeds: chance is the same, and there is less of the load."""
+LESS_SHORT = {"fan": 0.5, "memory-limit": 0.6, "subscriber-crash": 0.6}
+"""Where less time is too little for what the experiment claims, or for shares of its losses."""
+TIMES = ("duration", "warmup", "start", "at", "lasts")
 
 
 def run_of(topology: Topology, *, duration_ns: int = S // 2, **changes: Any) -> Run:
@@ -56,6 +65,20 @@ def pushing(
         endpoints=(work,),
         flows=(Flow(name="work", senders=("push",), receivers=("pull",), delivery="one", endpoint="work"),),
     )
+
+
+def shortened(name: str) -> list[str]:
+    """Overrides that make every time of an experiment that much shorter."""
+    factor = LESS_SHORT.get(name, SHORT)
+
+    def times(table: dict[str, Any], path: str) -> Iterator[str]:
+        for key, value in table.items():
+            if isinstance(value, dict):
+                yield from times(value, f"{path}{key}.")
+            elif key in TIMES:
+                yield f"{path}{key}={format_duration_ns(round(parse_duration_ns(value) * factor / MS) * MS)}"
+
+    return list(times(tomllib.loads((EXPERIMENTS / f"{name}.toml").read_text()), ""))
 
 
 def judged(run: Run) -> tuple[Trace, Ledger, Checks]:

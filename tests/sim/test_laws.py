@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
@@ -22,11 +19,9 @@ from harness.patterns import pipeline, pubsub, reqrep
 from harness.run import FaultSpec, Run
 from harness.topology import Node, Topology
 from harness.trace import Trace
-from harness.units import format_duration_ns, parse_duration_ns
 
-from .runs import MS, S, judged, run_of
+from .runs import EXPERIMENTS, MS, S, judged, run_of, shortened
 
-EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 NAMES = (
     "slow-subscriber",
     "late-joiner",
@@ -56,25 +51,6 @@ FEWER_SEEDS = 100
 FIRST_FOUR = NAMES[:4]
 CHUNK = 25
 FIRST_SEED = 20_000
-SHORT = 0.3
-"""Of the times of an experiment, for most of its seeds: chance is the same, and there is less of the load."""
-LESS_SHORT = {"fan": 0.5, "memory-limit": 0.6, "subscriber-crash": 0.6}
-"""Where less time is too little for what the experiment claims, or for shares of its losses."""
-TIMES = ("duration", "warmup", "start", "at", "lasts")
-
-
-def shortened(name: str) -> list[str]:
-    """Overrides that make every time of an experiment that much shorter."""
-    factor = LESS_SHORT.get(name, SHORT)
-
-    def times(table: dict[str, Any], path: str) -> Iterator[str]:
-        for key, value in table.items():
-            if isinstance(value, dict):
-                yield from times(value, f"{path}{key}.")
-            elif key in TIMES:
-                yield f"{path}{key}={format_duration_ns(round(parse_duration_ns(value) * factor / MS) * MS)}"
-
-    return list(times(tomllib.loads((EXPERIMENTS / f"{name}.toml").read_text()), ""))
 
 
 def closes(ledger: Ledger) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -24,7 +25,7 @@ from harness.sim.world import execute
 from harness.topology import Node, Topology
 from harness.trace import EVENTS, NONE, Kind, Recorder, Trace
 
-from .runs import MS, S, alone, events, judged, node, of_kind, pushing, run_of, same
+from .runs import EXPERIMENTS, MS, S, alone, events, judged, node, of_kind, pushing, run_of, same, shortened
 
 ROOT = Path(__file__).resolve().parents[2]
 TRANSPORTS = ["tcp", "ipc", "inproc"]
@@ -70,14 +71,13 @@ def test_the_same_run_gives_the_same_records_to_the_byte(name: str, transport: s
 
 
 DIGESTS = """
-import hashlib, sys
+import hashlib, json, sys
 from pathlib import Path
 from harness import check, config, ledger, metrics, plan, store
 from harness.sim.world import execute
 
 for path in sorted(Path(sys.argv[1]).glob("*.toml")):
-    short = path.stem in ("slow-subscriber", "late-joiner", "worker-pool", "request-reply")
-    experiment = config.load(path, ["duration=700ms", "warmup=0ms"] if short else [])
+    experiment = config.load(path, json.loads(sys.argv[3])[path.stem])
     for run in plan.plan(experiment, ["sim"], seed=5, replications=1):
         trace = execute(run)
         settled = ledger.settle(run, trace)
@@ -91,20 +91,12 @@ for path in sorted(Path(sys.argv[1]).glob("*.toml")):
 
 def test_the_order_of_hashes_changes_nothing(tmp_path: Path) -> None:
     """Records and messages.parquet of all experiments, in processes of their own."""
-    (tmp_path / "experiments").mkdir()
-    for path in (ROOT / "experiments").glob("*.toml"):
-        # Short enough for a test: the late one joins in time, the slow phase is cut off.
-        text = (
-            path.read_text()
-            .replace('start   = "500ms"', 'start   = "200ms"')
-            .replace('at     = "1s"', 'at     = "200ms"')
-        )
-        (tmp_path / "experiments" / path.name).write_text(text.replace('lasts  = "2s"', 'lasts  = "300ms"'))
+    overrides = json.dumps({path.stem: shortened(path.stem) for path in EXPERIMENTS.glob("*.toml")})
     outputs = []
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
-            [sys.executable, "-c", DIGESTS, str(tmp_path / "experiments"), str(tmp_path / hash_seed)],
+            [sys.executable, "-c", DIGESTS, str(EXPERIMENTS), str(tmp_path / hash_seed), overrides],
             env=environment,
             capture_output=True,
             text=True,
@@ -416,5 +408,5 @@ def test_the_environment_names_profile_and_seed() -> None:
 
 def test_the_experiments_of_the_house_can_be_loaded_and_planned() -> None:
     """What the digests above rest on."""
-    for path in sorted((ROOT / "experiments").glob("*.toml")):
+    for path in sorted(EXPERIMENTS.glob("*.toml")):
         assert plan.plan(config.load(path), ["sim"], replications=1)
