@@ -21,6 +21,8 @@ from harness.live.doors import command
 from harness.live.processes import environment
 
 _ANSWER_S = 5.0
+_START_S = 30.0
+"""On a busy machine Python alone may take seconds to start."""
 _CHUNK_BYTES = 65_536
 _DESCRIPTORS = 253
 """More do not come with one message (SCM_MAX_FD)."""
@@ -58,10 +60,12 @@ class Servant:
         self._number = 0
         self.descriptors: list[int] = []
 
-    def start(self, order: Mapping[str, Any], doors: Sequence[int] = ()) -> Mapping[str, Any]:
+    def start(
+        self, order: Mapping[str, Any], doors: Sequence[int] = (), limit_s: float = _START_S
+    ) -> Mapping[str, Any]:
         """Start the process, in the namespaces of ``doors``, and wait until it serves; what it says then.
 
-        Raises OSError.
+        Raises OSError, also when that takes longer than ``limit_s``.
         """
         ours, theirs = socket.socketpair()
         self._channel = ours
@@ -74,7 +78,7 @@ class Servant:
                 env=environment(),
             )
         self._guard.watch_pid(self._process.pid)
-        return self._await(lambda told: told.get("event") == "ready")
+        return self._await(lambda told: told.get("event") == "ready", limit_s)
 
     def end(self) -> None:
         """End the process."""
@@ -111,13 +115,13 @@ class Servant:
             self._channel.sendall(json.dumps(order).encode() + b"\n")
         return self._await(lambda told: told.get("done") == number)
 
-    def _await(self, wanted: Callable[[Mapping[str, Any]], bool]) -> Mapping[str, Any]:
-        deadline = time.monotonic() + _ANSWER_S
+    def _await(self, wanted: Callable[[Mapping[str, Any]], bool], limit_s: float = _ANSWER_S) -> Mapping[str, Any]:
+        deadline = time.monotonic() + limit_s
         while True:
             left = deadline - time.monotonic()
             assert self._channel is not None
             if left <= 0 or not select.select([self._channel], [], [], left)[0]:
-                raise ServantError(f"{self._name} gave no answer in {_ANSWER_S:g} s")
+                raise ServantError(f"{self._name} gave no answer in {limit_s:g} s")
             found = [told for told in self._receive() if wanted(told)]
             if found:
                 return found[0]

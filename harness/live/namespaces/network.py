@@ -25,6 +25,9 @@ from harness.world import Cut, Direction
 CONGESTION_CONTROL = "cubic"
 """What Linux has unless told otherwise; the machine may have been told otherwise, and a namespace inherits that."""
 
+_START_S, _A_SITE_S = 30.0, 0.2
+"""Many times as long as it was seen to take, the second for each namespace."""
+
 _MISHAPS = ("unread", "unsent", "merged")
 """What the emulator may count against itself, see :class:`harness.live.emulator.way.Counts`."""
 
@@ -71,7 +74,8 @@ class Namespaces:
                 "neighbours": self._layout.neighbours(),
                 "congestion_control": CONGESTION_CONTROL,
                 "links": links,
-            }
+            },
+            limit_s=_START_S + _A_SITE_S * len(self._layout.sites),
         )
         self._owned = answer["owned"]
         if by_emulator:
