@@ -21,7 +21,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test check pyzmq-suite lint types layers format bench swarm docs lock clean
+.PHONY: help setup demo pgm test check pyzmq-suite lint types layers format bench swarm docs lock clean
 
 help:  ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,9 @@ setup: $(READY)  ## Make .venv from the locked versions
 
 demo: $(READY)  ## Run the main job: a slow subscriber, predicted and measured, side by side
 	@$(BIN)/harness run $(DEMO) --world both
+
+pgm: $(READY)  ## Build pyzmq on a libzmq that has pgm into .venv-pgm (on Debian as root: with what that needs)
+	@$(PY) tools/pgm.py
 
 # With a selection in ARGS a part may have nothing to run (pytest's status 5), which is no failure then.
 PYTEST = run() { $(PY) -m pytest "$$@" $(ARGS); status=$$?; test $$status -eq 0 -o \( $$status -eq 5 -a -n "$(ARGS)" \); }; run
@@ -98,6 +101,7 @@ lock: $(LOCKER)/bin/uv  ## Write the locked versions anew (UPGRADE=--upgrade tak
 	$(COMPILE) --extra dev --output-file requirements/dev.txt
 	$(COMPILE) --extra docs --constraints requirements/dev.txt --output-file requirements/docs.txt
 
-clean:  ## Remove .venv, builds and caches; results stay
-	rm -rf $(VENV) build dist site harness/live/_fast.abi3.so .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean:  ## Remove .venv, .venv-pgm, builds and caches; results stay
+	rm -rf $(VENV) .venv-pgm build dist site harness/live/_fast.abi3.so \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -36,7 +36,16 @@ AT_A_CRASH_BYTES = 16_384
 """A batch and a small kernel buffer: no better does an observer know how much lay in a process that died."""
 
 _CRASH_CAUSES = ("crash_unread", "crash_unsent")
-_INFERABLE = (*JOIN_CAUSES, *BREAK_CAUSES, *_CRASH_CAUSES, "hwm_sender", "hwm_router", "rejected", "late_reply")
+_INFERABLE = (
+    *JOIN_CAUSES,
+    *BREAK_CAUSES,
+    *_CRASH_CAUSES,
+    "hwm_sender",
+    "hwm_router",
+    "rejected",
+    "late_reply",
+    "datagram",
+)
 
 
 @dataclass(frozen=True, slots=True)

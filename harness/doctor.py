@@ -13,6 +13,7 @@ from harness.live import probes
 from harness.live.namespaces.layout import emulated
 from harness.problems import MISSING, Problem
 from harness.run import Run
+from harness.topology import MULTICAST
 from harness.units import format_size_bytes
 
 _OF_PROCESSES = ("crash", "pause")
@@ -39,6 +40,9 @@ def needs(run: Run) -> tuple[Need, ...]:
 
 
 def _needs(run: Run) -> Iterator[Need]:
+    for end in run.topology.endpoints:
+        if end.transport in MULTICAST:
+            yield Need("pgm", f"endpoint.{end.name}.transport", end.transport)
     if run.live.network == "namespaces":
         yield from _of_namespaces(run)
     else:

@@ -103,9 +103,19 @@ def _problems(
     return found
 
 
+_NO_MULTICAST = (
+    "pgm and epgm send to a group of hosts, and over loopback there is one host: "
+    'write [live] network = "namespaces", or use --world sim'
+)
+
+
 def _not_live(variant: Variant) -> list[Problem]:
     """What the variant asks of its live network and that cannot do honestly."""
-    return _not_in_namespaces(variant) if variant.live.network == "namespaces" else _not_by_relay(variant)
+    if variant.live.network == "namespaces":
+        return _not_in_namespaces(variant)
+    if variant.topology.multicast:
+        return [Problem("live.network", variant.live.network, _NO_MULTICAST)]
+    return _not_by_relay(variant)
 
 
 def _not_in_namespaces(variant: Variant) -> list[Problem]:

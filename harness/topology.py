@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from harness.shaper import Shape
 from harness.units import Within
@@ -17,7 +17,16 @@ from harness.units import Within
 Delivery = Literal["all", "one", "addressed"]
 """Who is owed a message of a flow: every receiver, any one of them, or the node it answers."""
 
-Transport = Literal["inproc", "ipc", "tcp"]
+Transport = Literal["inproc", "ipc", "tcp", "pgm", "epgm"]
+
+MULTICAST: Final = ("pgm", "epgm")
+"""Transports over which one node sends to a group; libzmq has them where it was built with OpenPGM (F214)."""
+
+GROUP: Final = "239.192.0.1"
+"""The multicast address of all endpoints of a run, which differ in their ports; for use within a site (RFC 2365)."""
+
+LINKED: Final = ("tcp", *MULTICAST)
+"""Transports that pass the links of nodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +92,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A node's access to the network: all that it sends or receives over tcp passes it.
+    """A node's access to the network: all that it sends or receives over tcp, pgm and epgm passes it.
 
     Between two nodes that have one each, what passes is shaped by both.
 
@@ -92,7 +101,7 @@ class Link:
         delay_ns: each way, besides the transmission itself.
         jitter_ns: up to so much more, evenly drawn; order is kept.
         rate_bytes_per_s: each way; 0 is no limit.
-        loss: chance of a packet not to arrive; tcp repeats it, later.
+        loss: chance of a packet not to arrive; tcp repeats it, later, and pgm as long as it is kept.
         queue_bytes: what may wait for a link with a rate; what comes then is a lost packet.
         reorder: chance of a packet to overtake those that the delay holds.
         duplicate: chance of a packet to arrive twice.
@@ -160,6 +169,16 @@ class Topology:
                 peers = endpoint.connecters if node == endpoint.binder else (endpoint.binder,)
                 found += [(endpoint, peer) for peer in peers]
         return tuple(found)
+
+    def uses(self, node: str, transports: tuple[str, ...]) -> bool:
+        """Whether that node binds or connects an endpoint of one of these transports."""
+        ends = (end for end in self.endpoints if end.transport in transports)
+        return any(node == end.binder or node in end.connecters for end in ends)
+
+    @property
+    def multicast(self) -> bool:
+        """Whether any endpoint needs a library and a network with multicast."""
+        return any(end.transport in MULTICAST for end in self.endpoints)
 
     def cells(self) -> tuple[int, ...]:
         """For each node the lowest id of those with which it must share a process.

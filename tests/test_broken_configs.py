@@ -191,8 +191,42 @@ BROKEN = [
         "link of ipc",
         "[node.slow]",
         '[link.slow]\ndelay = "1ms"\n[node.slow]',
-        ("link.slow", "only tcp passes a link"),
+        ("link.slow", "slow has no tcp, pgm or epgm endpoint: nothing else passes a link"),
         PATTERN.replace("size =", 'transport = "ipc"\nsize ='),
+    ),
+    Broken(
+        "break of a connection of pgm",
+        "[fault.slowdown]",
+        '[fault.out]\nkind = "reset"\nlink = "slow"\nat = "1s"\n[fault.slowdown]',
+        ('fault.out.link = "slow"', "pgm has no connections that could break"),
+        PATTERN.replace("size =", 'transport = "epgm"\nsize ='),
+    ),
+    Broken(
+        "multicast of what is not published",
+        'transport = "tcp"',
+        'transport = "epgm"',
+        ('endpoint.data.transport = "epgm"', "is for PUB, SUB, XPUB, XSUB, and not for PUSH and PULL"),
+        OWN,
+    ),
+    of_pattern("pgm's options over tcp", HWM, 'rate = "1Mbit/s"', "node.slow.options.rate", "has no such endpoint"),
+    of_pattern("multicast_loop", HWM, "multicast_loop = true", "node.slow.options.multicast_loop", "has no effect"),
+    *(
+        Broken(
+            f"{option} = {value}",
+            HWM,
+            f"{option} = {value}",
+            (f"node.slow.options.{option} = {value}", right),
+            PATTERN.replace("size =", 'transport = "epgm"\nsize ='),
+        )
+        for option, value, right in (
+            ("rate", '"1kbit"', "unit of a bandwidth"),
+            ("rate", '"1500bit/s"', "whole kbit/s"),
+            ("rate", '"3Gbit/s"', "2Gbit/s"),
+            ("recovery_ivl", '"forever"', "must have an end"),
+            ("recovery_ivl", "200", "text with its unit"),
+            ("multicast_hops", "0", "from 1 to 255"),
+            ("multicast_maxtpdu", '"9000B"', '"1500B"'),
+        )
     ),
     of_pattern(
         "fault of a link of nobody",
@@ -238,7 +272,7 @@ BROKEN = [
         'transport = "tpc"',
         'pattern.transport = "tpc"',
         'did you mean "tcp"?',
-        "ipc, inproc",
+        "ipc, tcp, pgm, epgm",
     ),
     of_pattern(
         "unknown claim", '["queueing"]', '["hwm_sendr"]', 'exercises = "hwm_sendr"', 'did you mean "hwm_sender"?'
@@ -407,7 +441,7 @@ BROKEN = [
     ),
     of_own("binder is a group", "[node.a]", "[node.a]\ncount = 2", 'binder = "a"', "group of 2 nodes", "such as a-1"),
     of_own("absurd count", "[node.a]", "[node.a]\ncount = 5000", "node.a.count = 5000", "1 to 1000"),
-    of_own("transport of later", '"tcp"', '"udp"', 'endpoint.data.transport = "udp"', "tcp, ipc, inproc"),
+    of_own("transport of later", '"tcp"', '"udp"', 'endpoint.data.transport = "udp"', "inproc, ipc, tcp, pgm, epgm"),
     of_own("connecters a text", 'connecters = ["b"]', 'connecters = "b"', 'connecters = "b"', "must be a list"),
     of_own(
         "unknown key of an endpoint", "transport", "transprt", "endpoint.data.transprt", 'did you mean "transport"?'

@@ -261,6 +261,21 @@ def test_overrides(write: Write) -> None:
     assert node(experiment, "pub", "fresh").options["socket"] == {"sndhwm": 3}
 
 
+def test_multicast_has_options_of_its_own(write: Write) -> None:
+    options = 'rate = "10Mbit/s", recovery_ivl = "200ms", multicast_hops = 2, multicast_maxtpdu = "1400B"'
+    text = BASE.replace("[pattern]", '[pattern]\ntransport = "epgm"')
+    experiment = config.load(write(f"{text}[node.pub]\noptions = {{ {options} }}\n[link.slow]\nloss = 0.01"))
+    assert node(experiment, "pub").options["socket"] == {
+        "rate": 10_000,
+        "recovery_ivl": 200,
+        "multicast_hops": 2,
+        "multicast_maxtpdu": 1400,
+    }
+    topology = experiment.variants["plain"].topology
+    assert topology.multicast
+    assert [link.node for link in topology.links] == ["slow-1", "slow-2"]
+
+
 def test_a_later_override_wins(write: Write) -> None:
     assert config.load(write(BASE), ["duration=2s", "duration=3s"]).duration_ns == 3 * S
 

@@ -219,7 +219,7 @@ def inferred(ledger: Ledger, receiver: str) -> list[str | None]:
     return [row["inferred"] for row in rows(ledger) if row["receiver"] == receiver]
 
 
-JOIN, FULL = "no_peer", "hwm_sender"
+JOIN, FULL, LOST_ON_THE_WAY = "no_peer", "hwm_sender", "datagram"
 
 
 def test_live_causes_are_inferred_from_what_arrived() -> None:
@@ -229,6 +229,33 @@ def test_live_causes_are_inferred_from_what_arrived() -> None:
     assert inferred(ledger, "slow") == [JOIN] * 8
     assert ledger.lost == {"no_peer": 10, "hwm_sender": 3}
     assert ledger.unexplained == 0
+
+
+def test_what_is_multicast_and_missing_was_lost_on_the_way() -> None:
+    """There is no pipe to a receiver that could be full, and none to break."""
+    journal = Journal(make_run(pubsub(transport="epgm"), world="live"))
+    for seq in range(8):
+        journal.sent("pub", seq, seq)
+    for seq in (2, 3, 6):
+        journal.received("fast", "pub", seq, seq + 1)
+    ledger = settle(journal.run, journal.trace())
+    assert inferred(ledger, "fast") == [JOIN, JOIN, None, None, LOST_ON_THE_WAY, LOST_ON_THE_WAY, None, LOST_ON_THE_WAY]
+    assert inferred(ledger, "slow") == [JOIN] * 8
+    assert ledger.unexplained == 0
+
+
+def test_what_nobody_got_while_rate_held_the_publisher_up_met_a_full_queue() -> None:
+    """100 kbit/s are a second's worth of 12.5 kB at once; then the queue of five fills, and the rest is dropped."""
+    journal = Journal(make_run(pubsub(transport="epgm", sndhwm=5), world="live"))
+    for seq in range(40):
+        journal.sent("pub", seq, seq)
+    for seq in (*range(26), 39):
+        journal.received("fast", "pub", seq, seq + 1)
+        if seq != 3:
+            journal.received("slow", "pub", seq, seq + 1)
+    ledger = settle(journal.run, journal.trace())
+    assert ledger.lost == {"hwm_sender": 2 * 13, "datagram": 1}
+    assert inferred(ledger, "slow")[3] == LOST_ON_THE_WAY
 
 
 @pytest.mark.parametrize("changes", [{"limits_hit": ("too long",)}, {"errors": {"fast": "died", "slow": "died"}}])

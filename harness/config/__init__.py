@@ -240,6 +240,7 @@ def _resolve(label: str, content: Mapping[str, Any], folder: Path, problems: Pro
     if topology is not None:
         topology = refine.refine(topology, content, reader)
         refine.check_names(topology, reader)
+        refine.check_multicast(topology, "pattern" not in content, reader)
         if "duration_ns" in times:
             refine.check_load(topology, reader)
         topology = links.read_links(topology, content.get("link", {}), reader)
@@ -345,7 +346,7 @@ def _faults(section: Any, topology: Topology | None, reader: Reader) -> tuple[Fa
             message = f"there is no such node; {did_you_mean(plain['node'], names)}"
             reader.wrong((*path, "node"), plain["node"], message)
         if topology is not None:
-            links.check_fault(plain, topology, path, reader)
+            links.check_fault(table["kind"], plain, topology, path, reader)
         if plain.get("at_ns", 0) >= reader.until_ns:
             message = f"is never reached; write less than the duration, {format_duration_ns(reader.until_ns)}"
             reader.wrong((*path, "at"), table["at"], message)

@@ -9,7 +9,11 @@ from typing import Any
 from harness.config.fields import Reader, fields_of
 from harness.problems import did_you_mean
 from harness.run import FaultSpec
-from harness.topology import Link, Topology
+from harness.topology import LINKED, Link, Topology
+
+_LINKED = f"{', '.join(LINKED[:-1])} or {LINKED[-1]}"
+_OF_CONNECTIONS = ("reset", "refuse", "half_close")
+"""Faults of what only tcp has."""
 
 _FIELDS = tuple(field for field in fields_of(Link) if field.name != "node")
 
@@ -30,8 +34,8 @@ def read_links(topology: Topology, section: Any, reader: Reader) -> Topology:
             message = f"a link has the name of the node or group whose it is; {did_you_mean(label, known)}"
             reader.wrong(path, tables[label], message)
         for name in members:
-            if not _has_tcp(topology, name):
-                reader.wrong(path, tables[label], f"{name} has no tcp endpoint: only tcp passes a link")
+            if not topology.uses(name, LINKED):
+                reader.wrong(path, tables[label], f"{name} has no {_LINKED} endpoint: nothing else passes a link")
             found[name] = Link(node=name, **plain)
     return dataclasses.replace(topology, links=tuple(found.values()))
 
@@ -43,7 +47,7 @@ def complete(topology: Topology, faults: Sequence[FaultSpec]) -> Topology:
     return dataclasses.replace(topology, links=(*topology.links, *plain))
 
 
-def check_fault(plain: Mapping[str, Any], topology: Topology, path: Sequence[str], reader: Reader) -> None:
+def check_fault(kind: str, plain: Mapping[str, Any], topology: Topology, path: Sequence[str], reader: Reader) -> None:
     """Note a fault of the link of a node that is not there, or has nothing that passes a link."""
     _check_order(plain, path, reader)
     name = plain.get("link")
@@ -52,16 +56,13 @@ def check_fault(plain: Mapping[str, Any], topology: Topology, path: Sequence[str
     names = [node.name for node in topology.nodes]
     if name not in names:
         reader.wrong((*path, "link"), name, f"there is no such node; {did_you_mean(name, names)}")
-    elif not _has_tcp(topology, name):
-        reader.wrong((*path, "link"), name, f"{name} has no tcp endpoint: only tcp passes a link")
+    elif not topology.uses(name, LINKED):
+        reader.wrong((*path, "link"), name, f"{name} has no {_LINKED} endpoint: nothing else passes a link")
+    elif kind in _OF_CONNECTIONS and not topology.uses(name, ("tcp",)):
+        reader.wrong((*path, "link"), name, f"{name} has no tcp endpoint: pgm has no connections that could break")
 
 
 def _check_order(plain: Mapping[str, Any], path: Sequence[str], reader: Reader) -> None:
     if plain.get("reorder") and not (plain.get("delay_ns") or plain.get("jitter_ns")):
         why = "a packet overtakes those that a delay holds: give a delay or a jitter here, too"
         reader.wrong((*path, "reorder"), plain["reorder"], why)
-
-
-def _has_tcp(topology: Topology, node: str) -> bool:
-    ends = (end for end in topology.endpoints if end.transport == "tcp")
-    return any(node == end.binder or node in end.connecters for end in ends)

@@ -8,10 +8,10 @@ from typing import Any
 
 from harness.config import programs
 from harness.config.fields import INVALID, NODE_LIMIT, Field, Reader
-from harness.config.sockets import LATER, OPTIONS, read_option
+from harness.config.sockets import IDLE, LATER, OPTIONS, PUBLISHING, read_option
 from harness.config.wiring import socket_types
 from harness.problems import MISSING, did_you_mean
-from harness.topology import Node, Topology
+from harness.topology import MULTICAST, Node, Topology
 from harness.units import NS_PER_S, Within, format_duration_ns
 
 DELIVERY_LIMIT = 20_000_000
@@ -126,7 +126,9 @@ def _socket_options(
     plain: dict[str, Any] = {}
     for name, value in reader.table(section, path, '{ rcvhwm = 100, rcvbuf = "8KiB" }').items():
         where = (*path, name)
-        if name in LATER:
+        if name in IDLE:
+            reader.wrong(where, value, IDLE[name])
+        elif name in LATER:
             reader.wrong(where, value, f"is not simulated yet; options that are: {', '.join(OPTIONS)}")
         elif name not in OPTIONS:
             reader.wrong(where, value, f"is no socket option; {did_you_mean(name.lower(), OPTIONS)}")
@@ -135,6 +137,9 @@ def _socket_options(
             reader.wrong(
                 where, value, f"is an option of {has}; {members[0].name} has {' and '.join(types)}: leave it out"
             )
+        elif OPTIONS[name].multicast and not any(topology.uses(node.name, MULTICAST) for node in members):
+            message = f"is an option of pgm and epgm, and {members[0].name} has no such endpoint: leave it out"
+            reader.wrong(where, value, message)
         elif name == "routing_id" and len(members) > 1:
             reader.wrong(
                 where, value, f"must differ between the {len(members)} nodes of the group; set it node by node"
@@ -155,6 +160,16 @@ def check_names(topology: Topology, reader: Reader) -> None:
     twice = [name for name, count in _counts(names).items() if count > 1]
     for name in twice[:5]:
         reader.wrong(("node", name), MISSING, "is the name of two nodes; name one of the groups differently")
+
+
+def check_multicast(topology: Topology, own: bool, reader: Reader) -> None:
+    """Note endpoints of pgm and epgm between sockets that cannot use them (F214); ``own``: not a pattern's."""
+    for end in topology.endpoints:
+        strange = [kind for kind in (end.binder_type, end.connecter_type) if kind.upper() not in PUBLISHING]
+        if end.transport in MULTICAST and strange:
+            path = ("endpoint", end.name, "transport") if own else ("pattern", "transport")
+            message = f"is for {', '.join(PUBLISHING)}, and not for {' and '.join(strange)}; write another transport"
+            reader.wrong(path, end.transport, message)
 
 
 def check_load(topology: Topology, reader: Reader) -> None:

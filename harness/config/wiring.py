@@ -11,11 +11,11 @@ from harness.config import programs
 from harness.config.fields import INVALID, NAME, NAME_RULE, NODE_LIMIT, Field, Reader
 from harness.config.sockets import CANNOT_RECEIVE, CANNOT_SEND, NOT_SIMULATED, PEERS
 from harness.problems import MISSING, did_you_mean
-from harness.topology import Endpoint, Flow, Node, Topology, members
+from harness.topology import Endpoint, Flow, Node, Topology, Transport, members
 from harness.units import Within
 
 _ENDPOINT = (
-    Field("transport", Literal["tcp", "ipc", "inproc"]),
+    Field("transport", Transport),
     Field("binder", str),
     Field("connecters", tuple[str, ...]),
     Field("binder_type", str),

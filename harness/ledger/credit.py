@@ -18,7 +18,7 @@ from harness.ledger.columns import Array, Columns, alternation, columns
 from harness.ledger.inference import JOIN_CAUSES, PUBLISHERS, Links, publishers
 from harness.ledger.marks import low_water_mark, pipe_capacity
 from harness.run import Run
-from harness.topology import Endpoint, Flow
+from harness.topology import MULTICAST, Endpoint, Flow
 from harness.trace import Trace
 
 _BEFORE = (*JOIN_CAUSES, "filtered")
@@ -96,6 +96,8 @@ def _why_not(run: Run, links: Links, flow: Flow, endpoint: Endpoint, sender: str
         return "there is a node in between"
     if endpoint.socket_type(sender) not in PUBLISHERS:
         return "the sender is no PUB"
+    if endpoint.transport in MULTICAST:
+        return "it has one pipe for all of a group, and what that took may be lost behind it"
     if links.broke(endpoint, sender, receiver):
         return "its connection broke, and a new pipe counts anew"
     others = [

@@ -10,6 +10,7 @@ A connection that broke is judged stay by stay (:mod:`harness.ledger.stays`). Wh
 peer if the publisher binds, and waits in the pipe, as far as that goes, if it connects (F123). What was sent into
 a connection and is missing behind the last reception was in it when it ended, or was refused by a full pipe before
 (:mod:`harness.ledger.broken`). Sockets that deal out or answer have rules of their own (:mod:`harness.ledger.dealing`).
+What is multicast has no connections (:mod:`harness.ledger.multicast`).
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ import numpy.typing as npt
 from harness.ledger.broken import Marks, Seen, infer_broken
 from harness.ledger.dealing import DEALERS, LATE_NEWS_NS, Owed, infer_answers, infer_dealt
 from harness.ledger.marks import pipe_capacity, room
+from harness.ledger.multicast import infer_multicast
 from harness.ledger.passing import infer_routed, way
 from harness.ledger.stays import UNTOLD, Stay, crashes, stays
 from harness.run import Run
-from harness.topology import Endpoint, Flow, Topology
+from harness.topology import MULTICAST, Endpoint, Flow, Topology
 from harness.trace import CAUSES, EVENTS, NONE, Kind, Trace
 
 Array = npt.NDArray[Any]
@@ -179,6 +181,11 @@ def _infer_published(run: Run, trace: Trace, owed: Owed, inferred: Array) -> Non
         got, times = owed.received[span].reshape(shape), owed.received_ns[span].reshape(shape)
         sent = owed.sent_ns[span][:: len(receivers)]
         causes = inferred[span].reshape(got.shape)
+        if endpoint.transport in MULTICAST:
+            whole = [not (trace.limits_hit or other in trace.errors or links.finished(other)) for other in receivers]
+            size = int(owed.size_bytes[span.start])
+            causes[:] = infer_multicast(run.topology.node(name), sent, size, got, whole)
+            continue
         for column, receiver in enumerate(receivers):
             closed = _closed(trace, links, receiver)
             if not endpoint.connects(name, receiver):

@@ -37,11 +37,14 @@ class Processes:
     Args:
         guard: is told of each, and kills what is left if this process is killed.
         life: read end of a pipe whose write end only this process has.
+        python, variables: the interpreter that cells run in, and its environment.
     """
 
-    def __init__(self, guard: Guard, life: int) -> None:
+    def __init__(self, guard: Guard, life: int, python: str, variables: Mapping[str, str]) -> None:
         self._guard = guard
         self._life = life
+        self._python = python
+        self._variables = variables
         self._cells: dict[tuple[int, ...], _Cell] = {}
 
     def start(self, nodes: tuple[int, ...], order: Mapping[str, Any], descriptors: Sequence[int]) -> None:
@@ -51,12 +54,12 @@ class Processes:
         """
         text = json.dumps({**order, "supervisor": os.getpid(), "life": self._life})
         process = subprocess.Popen(
-            [sys.executable, "-m", "harness.live.cell", text],
+            [self._python, "-m", "harness.live.cell", text],
             stdin=subprocess.DEVNULL,
             # What programs print is for people; stdout belongs to the command's own answer.
             stdout=sys.__stderr__ if _has_descriptor(sys.__stderr__) else subprocess.DEVNULL,
             pass_fds=(*descriptors, self._life),
-            env=environment(),
+            env=self._variables,
         )
         self._cells[nodes] = _Cell(process, order, descriptors)
         self._guard.watch_pid(process.pid)
@@ -133,9 +136,9 @@ def _has_descriptor(file: Any) -> bool:
     return False
 
 
-def environment() -> dict[str, str]:
-    """What this process can import, a cell can: programs may be the user's own modules."""
-    places = [str(Path(place).absolute()) for place in sys.path]
+def environment(first: Sequence[str] = ()) -> dict[str, str]:
+    """What this process can import, a cell can, after what is in ``first``: programs may be the user's own modules."""
+    places = [*first, *(str(Path(place).absolute()) for place in sys.path)]
     return {**os.environ, **dict.fromkeys(_SINGLE_THREADED, "1"), "PYTHONPATH": os.pathsep.join(dict.fromkeys(places))}
 
 

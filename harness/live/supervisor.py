@@ -16,6 +16,7 @@ import numpy.typing as npt
 from harness.guard import Guard
 from harness.live.clock import wait_until
 from harness.live.control import Control, State, shared_file
+from harness.live.library import library_of
 from harness.live.memory import MemoryLimits
 from harness.live.network import network_of
 from harness.live.processes import Processes
@@ -39,6 +40,9 @@ READY_AFTER_NS = 1_000_000_000
 
 QUIET_NS = 300_000_000
 """The drain is over when for so long nothing was recorded and nobody was at work ..."""
+
+MULTICAST_QUIET_NS = 1_500_000_000
+"""With pgm a receiver may have to wait for a heartbeat, then for its own request, then for the repair (F216) ..."""
 
 QUIET_GAPS = 3
 """... or for this many times the longest silence that was followed by something, if that is more."""
@@ -79,8 +83,8 @@ class Supervisor:
     def carry_out(self) -> None:
         """Run from the first process to the last record.
 
-        Raises OSError when processes or addresses cannot be had; KeyError, TypeError for a fault that makes no
-        sense. Whatever is raised, no process is left.
+        Raises OSError when processes, addresses or the library cannot be had; KeyError, TypeError for a fault that
+        makes no sense. Whatever is raised, no process is left.
         """
         with contextlib.ExitStack() as stack:
             guard = stack.enter_context(Guard())
@@ -91,7 +95,9 @@ class Supervisor:
             self._control = Control(control_fd, len(self._nodes))
             stack.callback(self._control.close)
             stack.callback(self._close_maps)
-            self._processes = Processes(guard, life)
+            library = library_of(self._run.topology)
+            self.environment.update(library.versions())
+            self._processes = Processes(guard, life, library.python, library.environment())
             self._network = network_of(self._run, guard, life, self._broke, self.limits_hit.append)
             stack.callback(self._network.end)
             links = self._network.links
@@ -200,6 +206,7 @@ class Supervisor:
     def _drain(self) -> None:
         """Wait until nothing comes any more, nobody is at work, and it has been so for long enough."""
         limit_ns = self._now() + self._run.drain_limit_ns
+        quiet_ns = MULTICAST_QUIET_NS if self._run.topology.multicast else QUIET_NS
         seen, last_ns, longest_ns = self._written(), self._now(), 0
         over = (State.FINISHED, State.DOWN)
         while any(self._control.state(index) not in over for index in range(len(self._nodes))):
@@ -210,7 +217,7 @@ class Supervisor:
                 seen, last_ns = written, now
             busy_ns = max(self._control.busy_until_ns(index) for index in range(len(self._nodes))) - self._line_ns
             last_ns = max(last_ns, min(busy_ns, now))
-            if now - last_ns > max(QUIET_NS, QUIET_GAPS * longest_ns):
+            if now - last_ns > max(quiet_ns, QUIET_GAPS * longest_ns):
                 if not self._network.repeats():
                     return
                 last_ns = now

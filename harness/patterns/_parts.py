@@ -21,14 +21,14 @@ class Load:
     Attributes:
         rate_per_s: messages a second that each sender intends to send.
         size_bytes: of such a message, stamp included.
-        transport: tcp, ipc or inproc.
+        transport: tcp, ipc or inproc; for what is published also pgm or epgm, which need the network "namespaces" live.
         arrivals: constant, poisson or burst spacing; senders of regular spacing take turns.
         burst: messages in a burst.
     """
 
     rate_per_s: float
     size_bytes: int = 512
-    transport: Literal["tcp", "ipc", "inproc"] = "tcp"
+    transport: Transport = "tcp"
     arrivals: Literal["constant", "poisson", "burst"] = "constant"
     burst: int = 1
 

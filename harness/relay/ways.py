@@ -55,9 +55,9 @@ def has_packets(topology: Topology, faults: tuple[FaultSpec, ...]) -> bool:
 def is_relayed(run: Run) -> bool:
     """Whether the simulation of that run has relays in its links.
 
-    Not where it needs packets: such an experiment has its live counterpart in namespaces only.
+    Not where it needs packets, or multicast: such an experiment has its live counterpart in namespaces only.
     """
-    wanted = run.live.network == "proxy" and bool(run.topology.links)
+    wanted = run.live.network == "proxy" and bool(run.topology.links) and not run.topology.multicast
     return wanted and not has_packets(run.topology, run.faults)
 
 

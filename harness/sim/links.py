@@ -1,8 +1,9 @@
 """The links of a run as a network of hosts, and the verbs that change them.
 
 So the live world has them with ``network = "namespaces"``. A node that has a link has a host of its own; all others
-share one. What a link does to bytes is put on each pair of hosts; between two nodes that have one each, delays,
-jitters and losses add up and the narrower rate counts.
+share one, unless there is multicast: a host does not hear itself, so each process has its own then. What a link does
+to bytes is put on each pair of hosts; between two nodes that have one each, delays, jitters and losses add up and
+the narrower rate counts.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 
 from harness.relay.line import Held
 from harness.shaper import Shape
-from harness.topology import Endpoint, Topology
+from harness.topology import GROUP, MULTICAST, Endpoint, Topology
 from harness.twin import Link, Twin
 from harness.twin.network import LOOPBACK, MAIN_HOST
 from harness.world import Cut, Direction
@@ -31,11 +32,14 @@ class Links:
         self._now = dict(self._plain)
         cells = topology.cells()
         self.hosts = {node.name: MAIN_HOST for node in topology.nodes}
-        for link in topology.links:
-            cell = cells[topology.node_id(link.node)]
+        with_host = [link.node for link in topology.links]
+        if topology.multicast:
+            with_host += [topology.nodes[first].name for first in dict.fromkeys(cells)]
+        for name in reversed(with_host):  # a link's name counts more than that of a process
+            cell = cells[topology.node_id(name)]
             for index, node in enumerate(topology.nodes):
                 if cells[index] == cell:
-                    self.hosts[node.name] = twin.host(link.node).name
+                    self.hosts[node.name] = twin.host(name).name
         names = list(dict.fromkeys(self.hosts.values()))
         self._pairs: dict[str, list[tuple[str, Link]]] = {name: [] for name in self._plain}
         for name in self._plain:
@@ -43,7 +47,7 @@ class Links:
                 if other != self.hosts[name]:
                     self._pairs[name].append((other, twin.link(self.hosts[name], other)))
             self._reshape(name)
-        homes = {name: twin.host(name).address if self._plain else LOOPBACK for name in names}
+        homes = {name: twin.host(name).address if len(names) > 1 else LOOPBACK for name in names}
         self._addresses = {
             end.name: address_of(end, index, homes.get(self.hosts.get(end.binder, MAIN_HOST), LOOPBACK))
             for index, end in enumerate(topology.endpoints)
@@ -139,11 +143,10 @@ class Links:
 
 def address_of(endpoint: Endpoint, index: int, host: str) -> str:
     """The address of the endpoint at that position, whose binder is on that host."""
-    return (
-        f"tcp://{host}:{_FIRST_PORT + index}"
-        if endpoint.transport == "tcp"
-        else f"{endpoint.transport}://{endpoint.name}"
-    )
+    port = _FIRST_PORT + index
+    if endpoint.transport in MULTICAST:
+        return f"{endpoint.transport}://{GROUP}:{port}"
+    return f"tcp://{host}:{port}" if endpoint.transport == "tcp" else f"{endpoint.transport}://{endpoint.name}"
 
 
 def _no_relay(link: str) -> ValueError:

@@ -9,7 +9,7 @@ from harness.relay.breaks import record_break
 from harness.relay.pairs import InFlight
 from harness.relay.ways import Way
 from harness.run import SETTLE_NS
-from harness.topology import Topology
+from harness.topology import MULTICAST, Topology
 from harness.trace import CAUSES, EVENTS, NONE, Kind, Recorder
 from harness.twin import Msg, Observer, SocketBase, Twin
 from harness.twin.pipe import Pipe
@@ -29,6 +29,8 @@ class Watcher(Observer):
             for flow in topology.flows
         ]
         self._onwards = _onwards(topology)
+        ends = {end.name: end.transport for end in topology.endpoints}
+        self._grouped = [ends.get(flow.endpoint) in MULTICAST for flow in topology.flows]
         self._present: dict[SocketBase, dict[int, int]] = {}
         self._twin: Twin | None = None
         self.violations: list[str] = []
@@ -52,7 +54,12 @@ class Watcher(Observer):
             return  # not a message of a flow: nobody is owed it
         _, sender, flow, seq, intended, _ = STAMP.unpack_from(body)
         owed = self._owed[flow]
-        for whose in self._behind(owed, peer) if owed and peer not in owed else (peer,):
+        nodes = self._behind(owed, peer) if owed and peer not in owed else [peer]
+        if (
+            peer == NONE and self._grouped[flow]
+        ):  # it has not left for a group, and will not, or is under way, to all of it
+            nodes = list(owed)
+        for whose in nodes:
             self._recorder.append(kind, flag, flow, sender, whose, seq, self._now(), intended, len(body), 0)
 
     def _behind(self, owed: Collection[int], node: int) -> list[int]:
@@ -75,7 +82,7 @@ class Watcher(Observer):
             return
         _, sender, flow, *_ = STAMP.unpack_from(body)
         owed = self._owed[flow]
-        if len(matching) >= len(owed):
+        if len(matching) >= len(owed) or (self._grouped[flow] and socket.owner == sender):
             return
         reached = {
             node: None
@@ -94,6 +101,16 @@ class Watcher(Observer):
     def _towards(self, node: int) -> list[int]:
         """The brokers from which a message may go on to that node."""
         return [broker for broker, behind in self._onwards.items() if node in behind]
+
+    def multicast(self, msg: Msg, sockets: Collection[SocketBase]) -> None:
+        """Whoever is owed the message and does not listen to its group (F218)."""
+        body = msg.data
+        if len(body) < STAMP_BYTES or body[:4] != STAMP_MAGIC:
+            return
+        there = [node for socket in sockets for node in (socket.owner, *self._onwards.get(socket.owner, ()))]
+        for node in self._owed[STAMP.unpack_from(body)[2]]:
+            if node not in there:
+                self._record(Kind.LOST, _CAUSE["no_peer"], msg, node)
 
     def under_way(self, twin: Twin) -> None:
         """IN_FLIGHT records for all that is in a pipe, batch or kernel buffer at the end."""

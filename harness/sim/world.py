@@ -111,7 +111,7 @@ class _Execution:
         self.recorder = Recorder()
         self.watcher = Watcher(topology, self.recorder)
         seed = int(run.rng("twin").integers(1 << 62))
-        self.twin = Twin(profile=run.profile, seed=seed, observer=self.watcher)
+        self.twin = Twin(profile=run.profile, seed=seed, observer=self.watcher, pgm=topology.multicast)
         self.watcher.watch(self.twin)
         self.twin.owner_of = self._owners_id
         self.errors: dict[str, str] = {}

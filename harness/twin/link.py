@@ -62,20 +62,22 @@ class Way:
         """Treat packets that are sent from now on in another way."""
         self._shaper.reshape(shape)
 
-    def carry(self, now_ns: int, size_bytes: int, arrive: Callable[[], None]) -> None:
-        """Let a packet of that size, headers included, arrive at the other host, if it does."""
+    def carry(self, now_ns: int, size_bytes: int, arrive: Callable[[], None]) -> int:
+        """Let a packet of that size, headers included, arrive at the other host, if it does; how often it will."""
         if self.silent or self.down:
             self.lost += 1
-            return
+            return 0
         due = self._shaper.send(now_ns, size_bytes)
         if due >= 0:
             self._kernel.call_at(due, arrive)
             if self._shaper.twice:
                 self._kernel.call_at(due, arrive)
-        elif due == HELD:
+            return 1 + self._shaper.twice
+        if due == HELD:
             self._held.append(arrive)
-        else:
-            self.lost += 1
+            return 1
+        self.lost += 1
+        return 0
 
     def stall(self) -> None:
         """Hold every packet."""

@@ -30,6 +30,9 @@ class Observer:
     def published(self, socket: SocketBase, msg: Msg, matching: Collection[Pipe]) -> None:
         """A PUB-like socket has given this message to those of its pipes that subscribe to it."""
 
+    def multicast(self, msg: Msg, sockets: Collection[SocketBase]) -> None:
+        """The message that ends with frame ``msg`` has left for a group (pgm) to which these sockets listen now."""
+
     def hwm_reached(self, pipe: Pipe) -> None:
         """A write was refused because ``pipe`` was full."""
 

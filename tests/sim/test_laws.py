@@ -29,6 +29,7 @@ NAMES = (
     "request-reply",
     "drop-off",
     "slow-network",
+    "network-overload",
     "subscriber-crash",
     "async-server",
     "dealer-to-routers",

@@ -8,10 +8,10 @@ from typing import Any
 
 from harness.run import FaultSpec
 from harness.shaper import Shape
-from harness.topology import Topology
+from harness.topology import LINKED, Topology
 
 FIRST_PORT = 5550
-"""Of the endpoints over tcp; every node has its ports to itself."""
+"""Of the endpoints that pass links; every node has its ports to itself."""
 
 PREFIX_BITS = 16
 SUBNET = f"198.18.0.0/{PREFIX_BITS}"
@@ -40,7 +40,7 @@ class Layout:
     Attributes:
         sites: the nodes (positions) that share each namespace, as they share a process.
         site_of: position of a node to that of its namespace.
-        ports: endpoint name to port, for those over tcp.
+        ports: endpoint name to port, for those that pass links.
     """
 
     def __init__(self, topology: Topology) -> None:
@@ -50,7 +50,7 @@ class Layout:
         self.ports = {
             endpoint.name: FIRST_PORT + number
             for number, endpoint in enumerate(topology.endpoints)
-            if endpoint.transport == "tcp"
+            if endpoint.transport in LINKED
         }
 
     def site(self, node: str) -> int:
@@ -58,7 +58,7 @@ class Layout:
         return self.site_of[self._topology.node_id(node)]
 
     def neighbours(self) -> list[tuple[int, int]]:
-        """Namespaces whose nodes have an endpoint over tcp in common as its two ends, each pair once."""
+        """Namespaces whose nodes are the two ends of an endpoint that passes links, each pair once."""
         pairs = {
             (min(ends), max(ends)): None
             for endpoint in self._topology.endpoints

@@ -19,7 +19,7 @@ from harness.relay.pairs import InFlight
 from harness.relay.ways import Way
 from harness.run import Run
 from harness.shaper import Shape
-from harness.topology import Link
+from harness.topology import GROUP, MULTICAST, Link
 from harness.world import Cut, Direction
 
 CONGESTION_CONTROL = "cubic"
@@ -127,18 +127,22 @@ class Namespaces:
         hindered = [self._layout.site(link) for link in self.links.hindered]
         return bool(self._maker.say("repeats", "", hindered=hindered)["repeats"])
 
-    def addresses(self, node: str) -> dict[str, str]:  # noqa: ARG002
-        """The same for all nodes."""
-        topology = self._run.topology
-        return {end.name: self._address(end.name, end.transport, end.binder) for end in topology.endpoints}
+    def addresses(self, node: str) -> dict[str, str]:
+        """The same for all nodes, but for multicast: there each names its own interface, and all the same group."""
+        return {
+            end.name: self._address(end.name, end.transport, end.binder, node) for end in self._run.topology.endpoints
+        }
 
-    def _address(self, name: str, transport: str, binder: str) -> str:
+    def _address(self, name: str, transport: str, binder: str, node: str) -> str:
         if transport == "inproc":
             return f"inproc://{name}"
         if transport == "ipc":  # a file: abstract names are not seen from another namespace
             assert self._folder is not None
             return f"ipc://{self._folder / name}"
-        return f"tcp://{address(self._layout.site(binder))}:{self._layout.ports[name]}"
+        port = self._layout.ports[name]
+        if transport in MULTICAST:  # by address: OpenPGM takes the name of an interface for that of a host
+            return f"{transport}://{address(self._layout.site(node))};{GROUP}:{port}"
+        return f"tcp://{address(self._layout.site(binder))}:{port}"
 
     def doors(self, nodes: tuple[int, ...]) -> Sequence[int]:
         """The namespace of users, if there is one, and that of the nodes."""
@@ -180,7 +184,7 @@ class Cables:
                 node, end, node if node in self._shapes else None, end.binder if end.binder in self._shapes else None
             )
             for end in run.topology.endpoints
-            if end.name in layout.ports
+            if end.transport == "tcp"
             for node in end.connecters
         }
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+
 import zmq
 
-HELP = "the wheels of pyzmq have no pgm; Debian's libzmq has (package libzmq5), for a pyzmq that is built against it"
+from harness.live import library
+
+HELP = f"the wheels of pyzmq have no pgm, Debian's libzmq has (package libzmq5): {library.HELP}"
 
 
 def probe() -> str | None:
-    """The library says whether it has it."""
-    return None if zmq.has("pgm") else f"libzmq {zmq.zmq_version()} was built without OpenPGM"
+    """The library says whether it has it, this process's own or the one that was made for it."""
+    if zmq.has("pgm"):
+        return None
+    found = library.with_pgm()
+    return found if isinstance(found, str) else None
 
 
 def detail() -> str:
     """Which library."""
-    return f"libzmq {zmq.zmq_version()}"
+    found = library.with_pgm()
+    own = library.Library(sys.executable, None, zmq.pyzmq_version(), zmq.zmq_version())
+    return (own if zmq.has("pgm") or isinstance(found, str) else found).describe()

@@ -1,8 +1,8 @@
 """pgm and epgm: PUB to SUB over multicast that loses packets (F214-F219; RFC 3208).
 
 The wheels of pyzmq are built without it, and so is the twin unless it is asked to be (``Twin(pgm=True)``). What is here
-follows what libzmq asks of OpenPGM and the RFC; it was not compared with a library that has it, but for figures that
-were measured once on Debian's 4.3.4.
+follows libzmq and OpenPGM 5.3, its oddities included where they cost messages; docs/model.md compares it with Debian's
+libzmq 4.3.4, which has it.
 
 Theory of operation. There is neither connection nor handshake, and nothing travels upstream: bind and connect are
 the same, every message goes to everybody who listens to the group, and subscribers filter. A sender packs messages

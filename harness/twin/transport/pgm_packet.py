@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 _SECOND_NS: Final = 1_000_000_000
 _MS: Final = 1_000_000
+_SPM_BYTES: Final = 20 + 8 + 16 + 20
+NAK_LIST_MOST: Final = 63
+"""Packets that one request or confirmation may name."""
 
 
 class Packet:
@@ -19,20 +22,22 @@ class Packet:
 
     Attributes:
         number: in the sender's sequence.
-        first: where in the sender's stream of bytes the first message begins of those that begin in it; -1 for none.
+        begin: where it begins in the sender's stream of bytes.
+        first: where in that stream the first message begins of those that begin in it; -1 for none.
+        inside: it ends within a message.
         frames: those that end in it: where they begin, and they themselves.
         size_bytes: with all headers but those of Ethernet.
-        trail: the oldest packet that the sender could repeat when it sent this one.
     """
 
-    __slots__ = ("first", "frames", "number", "size_bytes", "trail")
+    __slots__ = ("begin", "first", "frames", "inside", "number", "size_bytes")
 
-    def __init__(self, first: int, frames: list[tuple[int, Msg]], size_bytes: int) -> None:
+    def __init__(self, begin: int, first: int, inside: bool, frames: list[tuple[int, Msg]], size_bytes: int) -> None:
         self.number = -1
+        self.begin = begin
         self.first = first
+        self.inside = inside
         self.frames = frames
         self.size_bytes = size_bytes
-        self.trail = 0
 
 
 class Bucket:
@@ -68,6 +73,11 @@ def report(session: Session, cause: str, msg: Msg, remote: SocketBase | None) ->
     """Say that the message that ends with this frame, if it is one, will not arrive."""
     if msg.kind == DATA and not msg.more:
         session.observer.lost(cause, msg, remote)
+
+
+def request_bytes(numbers: int) -> int:
+    """Size of a request or a confirmation (NAK, NCF) that names so many packets, headers of IP and UDP included."""
+    return _SPM_BYTES + (0 if numbers == 1 else 4 + 3 + 4 * (numbers - 1))
 
 
 def window_packets(rate_kbit: int, recovery_ms: int, tpdu_bytes: int) -> int:
