@@ -22,7 +22,7 @@ from harness import health, kinds
 from harness.ledger import Ledger, credit
 from harness.ledger.columns import codes, columns, integers
 from harness.ledger.inference import BREAK_CAUSES, JOIN_CAUSES, Links
-from harness.ledger.stays import crashes
+from harness.ledger.stays import crashes, happened
 from harness.run import Run
 from harness.trace import CAUSES, NONE, Kind, Trace
 
@@ -284,7 +284,7 @@ def _inference(run: Run, trace: Trace, ledger: Ledger) -> Law:
     wrong = np.flatnonzero(premise & (kinds_of[truth] != inferred_kinds[inferred]))
     scored = int(np.count_nonzero(premise))
     broke = bool(np.isin(names, (*BREAK_CAUSES, *_CRASH_CAUSES))[truth[truth >= 0]].any())
-    deaths = len(list(crashes(run, trace.records[trace.records["kind"] == Kind.EVENT])))
+    deaths = len(list(crashes(run, happened(trace))))
     sizes = integers(ledger.messages, "size_bytes")[wrong]
     allowed = BREAK_TOLERANCE * scored if broke else 0
     if len(wrong) > allowed and int(sizes.sum()) > deaths * AT_A_CRASH_BYTES:

@@ -23,7 +23,7 @@ from harness.ledger.marks import room
 from harness.ledger.stays import UNTOLD, Stay, stays
 from harness.run import Run
 from harness.topology import Endpoint, Flow
-from harness.trace import CAUSES, EVENTS, Kind, Trace
+from harness.trace import CAUSES, EVENTS
 
 Array = npt.NDArray[Any]
 
@@ -91,12 +91,12 @@ class _Break:
     died_ns: int | None
 
 
-def infer_dealt(run: Run, trace: Trace, flow: Flow, endpoint: Endpoint, sender: str, owed: Owed) -> Array:
+def infer_dealt(run: Run, events: Array, flow: Flow, endpoint: Endpoint, sender: str, owed: Owed) -> Array:
     """Causes, UNTOLD or :data:`WAITS`, for the messages of one sender that any one receiver is owed."""
     causes = np.full(len(owed.received), UNTOLD, dtype=np.int8)
     left = ~owed.received
     binds = sender == endpoint.binder
-    breaks = sorted(_breaks(run, trace, flow, endpoint, sender), key=lambda one: one.ended_ns)
+    breaks = sorted(_breaks(run, events, flow, endpoint, sender), key=lambda one: one.ended_ns)
     # Who ended late is asked first for what was sent before his end, and only then who was told late of an earlier one.
     for late_ns in (0, LATE_NEWS_NS):
         for one in breaks:
@@ -105,16 +105,16 @@ def infer_dealt(run: Run, trace: Trace, flow: Flow, endpoint: Endpoint, sender: 
             chosen = first + np.flatnonzero(left[first:last])
             left[chosen] = False
             causes[chosen] = _in_the_break(run, one, owed, mine, chosen)
-    if not binds and _nobody_is_there(breaks, run, trace, flow, endpoint, sender):
+    if not binds and _nobody_is_there(breaks, run, events, flow, endpoint, sender):
         causes[left] = WAITS
     return causes
 
 
-def _breaks(run: Run, trace: Trace, flow: Flow, endpoint: Endpoint, sender: str) -> Iterator[_Break]:
+def _breaks(run: Run, events: Array, flow: Flow, endpoint: Endpoint, sender: str) -> Iterator[_Break]:
     for receiver in flow.receivers:
         if not endpoint.connects(sender, receiver):
             continue
-        known = stays(run, trace, endpoint, sender, receiver)
+        known = stays(run, events, endpoint, sender, receiver)
         for number, stay in enumerate(known):
             if stay.down_ns is not None:
                 following = known[number + 1].up_ns if number + 1 < len(known) else None
@@ -154,14 +154,16 @@ def _in_the_break(run: Run, one: _Break, owed: Owed, mine: Array, chosen: Array)
     return found
 
 
-def _nobody_is_there(breaks: list[_Break], run: Run, trace: Trace, flow: Flow, endpoint: Endpoint, sender: str) -> bool:
+def _nobody_is_there(
+    breaks: list[_Break], run: Run, events: Array, flow: Flow, endpoint: Endpoint, sender: str
+) -> bool:
     """Whether a connecting sender had no connection at the end, to which of its peers ever."""
     ended = {one.receiver for one in breaks if one.next_ns is None}
     peers = [name for name in flow.receivers if endpoint.connects(sender, name)]
-    return all(name in ended or not stays(run, trace, endpoint, sender, name) for name in peers)
+    return all(name in ended or not stays(run, events, endpoint, sender, name) for name in peers)
 
 
-def infer_answers(run: Run, trace: Trace, endpoint: Endpoint, sender: str, owed: Owed, requests: Owed) -> Array:
+def infer_answers(run: Run, events: Array, endpoint: Endpoint, sender: str, owed: Owed, requests: Owed) -> Array:
     """Causes, UNTOLD or :data:`WAITS`, for the answers of one sender.
 
     ``requests``: all that were sent to it; an answer has the intended time of its request.
@@ -171,9 +173,9 @@ def infer_answers(run: Run, trace: Trace, endpoint: Endpoint, sender: str, owed:
         receiver = run.topology.nodes[node].name
         if not endpoint.connects(sender, receiver):
             continue
-        known = stays(run, trace, endpoint, sender, receiver)
+        known = stays(run, events, endpoint, sender, receiver)
         asked = requests.take(requests.sender == node)
-        gone_ns = _finished_ns(trace, node)
+        gone_ns = _finished_ns(events, node)
         for row in np.flatnonzero(~owed.received & (owed.receiver == node)).tolist():
             causes[row] = _answer(known, asked, int(owed.intended_ns[row]), int(owed.sent_ns[row]), gone_ns)
     return causes
@@ -198,11 +200,9 @@ def _answer(known: list[Stay], asked: Owed, intended_ns: int, sent_ns: int, gone
     return _UNSENT if stay.sender_died else _UNREAD if stay.receiver_died else _WIRE
 
 
-def _finished_ns(trace: Trace, node: int) -> int:
+def _finished_ns(events: Array, node: int) -> int:
     """When the program of a node came to its end; for ever when it did not."""
-    records = trace.records
-    its = (records["kind"] == Kind.EVENT) & (records["flag"] == _FINISHED) & (records["node"] == node)
-    times = records["time_ns"][its]
+    times = events["time_ns"][(events["flag"] == _FINISHED) & (events["node"] == node)]
     return int(times.max()) if len(times) else 1 << 62
 
 

@@ -26,7 +26,7 @@ from harness.ledger.dealing import DEALERS, LATE_NEWS_NS, Owed, infer_answers, i
 from harness.ledger.marks import pipe_capacity, room
 from harness.ledger.multicast import infer_multicast
 from harness.ledger.passing import infer_routed, way
-from harness.ledger.stays import UNTOLD, Stay, crashes, stays
+from harness.ledger.stays import UNTOLD, Stay, crashes, happened, stays
 from harness.run import Run
 from harness.topology import MULTICAST, Endpoint, Flow, Topology
 from harness.trace import CAUSES, EVENTS, NONE, Kind, Trace
@@ -61,7 +61,7 @@ class Links:
 
     def __init__(self, run: Run, trace: Trace) -> None:
         self._nodes = {node.name: position for position, node in enumerate(run.topology.nodes)}
-        events = trace.records[trace.records["kind"] == Kind.EVENT]
+        events = happened(trace)
         down = np.isin(events["flag"], _DOWN) & (events["time_ns"] < run.duration_ns)
         self._broke: dict[tuple[int, int], int] = {}
         self._died: dict[int, None] = {}
@@ -137,27 +137,27 @@ def infer(run: Run, trace: Trace, owed: Owed) -> Array:
         :data:`~harness.ledger.stays.UNTOLD`, and where it waits for ever :data:`~harness.ledger.dealing.WAITS`.
     """
     inferred = np.full(len(owed.received), UNTOLD, dtype=np.int8)
-    _infer_published(run, trace, owed, inferred)
-    if owed.received.all():
-        return inferred
-    links = Links(run, trace)
-    for number, flow in enumerate(run.topology.flows):
-        endpoint = run.topology.endpoint_of(flow)
+    events, links = happened(trace), Links(run, trace)
+    _infer_published(run, trace, links, owed, inferred)
+    topology = run.topology
+    nodes = len(topology.nodes)
+    whose = owed.flow.astype(np.int64) * nodes + owed.sender
+    for number, flow in enumerate(topology.flows):
+        endpoint = topology.endpoint_of(flow)
         if endpoint is None or flow.delivery == "all":
             continue
         for name in flow.senders:
-            rows = np.flatnonzero((owed.flow == number) & (owed.sender == run.topology.node_id(name)))
-            part = owed.take(rows)
-            if part.received.all():
+            rows = slice(*np.searchsorted(whose, number * nodes + topology.node_id(name) + np.arange(2)).tolist())
+            if owed.received[rows].all():
                 continue
             if flow.delivery == "one" and endpoint.socket_type(name) in DEALERS:
-                inferred[rows] = infer_dealt(run, trace, flow, endpoint, name, part)
+                inferred[rows] = infer_dealt(run, events, flow, endpoint, name, owed.take(rows))
             elif flow.delivery == "addressed" and endpoint.socket_type(name) == "REP":
-                requests = owed.take(np.isin(owed.flow, _requests(run.topology, flow, name)))
-                inferred[rows] = infer_answers(run, trace, endpoint, name, part, requests)
+                requests = owed.take(np.isin(owed.flow, _requests(topology, flow, name)))
+                inferred[rows] = infer_answers(run, events, endpoint, name, owed.take(rows), requests)
             elif flow.delivery == "addressed" and endpoint.socket_type(name) == "ROUTER":
                 still = [receiver for receiver in flow.receivers if _closed(trace, links, receiver)]
-                inferred[rows] = infer_routed(run, trace, endpoint, name, part, still)
+                inferred[rows] = infer_routed(run, events, endpoint, name, owed.take(rows), still)
     return inferred
 
 
@@ -170,9 +170,9 @@ def _requests(topology: Topology, answers: Flow, answerer: str) -> list[int]:
     ]
 
 
-def _infer_published(run: Run, trace: Trace, owed: Owed, inferred: Array) -> None:
+def _infer_published(run: Run, trace: Trace, links: Links, owed: Owed, inferred: Array) -> None:
     """The rows of flows that owe each message to all; written into ``inferred``."""
-    links = Links(run, trace)
+    events = happened(trace)
     for one, name, receivers, span in publishers(run.topology, owed.flow, owed.sender):
         endpoint = run.topology.endpoint_of(one)
         if endpoint is None or endpoint.socket_type(name) not in PUBLISHERS:
@@ -194,7 +194,7 @@ def _infer_published(run: Run, trace: Trace, owed: Owed, inferred: Array) -> Non
                     passed_on = all(_closed(trace, links, broker) for _, _, broker in hops)
                     _infer_one(got[:, column], causes[:, column], passed_on)
             elif links.broke(endpoint, name, receiver):
-                known = stays(run, trace, endpoint, name, receiver)
+                known = stays(run, events, endpoint, name, receiver)
                 marks = Marks(
                     pipe=pipe_capacity(run.topology, endpoint, name, receiver),
                     receiver=room(run.topology, receiver, "rcvhwm", int(owed.size_bytes[span.start])),

@@ -14,7 +14,7 @@ from harness.ledger.dealing import Owed
 from harness.ledger.stays import UNTOLD, Array, stays
 from harness.run import Run
 from harness.topology import Endpoint, Topology
-from harness.trace import CAUSES, Trace
+from harness.trace import CAUSES
 
 _HWM_ROUTER = CAUSES.index("hwm_router")
 _SINCE_EVER_NS = -(1 << 62)
@@ -39,7 +39,7 @@ def way(topology: Topology, sender: str, receiver: str) -> tuple[Hop, ...]:
     return found[0] if len(found) == 1 else ()
 
 
-def infer_routed(run: Run, trace: Trace, endpoint: Endpoint, sender: str, owed: Owed, still: list[str]) -> Array:
+def infer_routed(run: Run, events: Array, endpoint: Endpoint, sender: str, owed: Owed, still: list[str]) -> Array:
     """Causes or UNTOLD, for what one ROUTER sent to those who are owed it.
 
     ``still``: nodes that were reading to the end, so that what they have not got will not come.
@@ -49,7 +49,7 @@ def infer_routed(run: Run, trace: Trace, endpoint: Endpoint, sender: str, owed: 
         return causes
     for node in np.unique(owed.receiver[~owed.received & (owed.receiver >= 0)]).tolist():
         receiver = run.topology.nodes[node].name
-        up_ns = _up_ns(run, trace, endpoint, sender, receiver)
+        up_ns = _up_ns(run, events, endpoint, sender, receiver)
         if up_ns is None:
             continue
         its = owed.receiver == node
@@ -59,11 +59,11 @@ def infer_routed(run: Run, trace: Trace, endpoint: Endpoint, sender: str, owed: 
     return causes
 
 
-def _up_ns(run: Run, trace: Trace, endpoint: Endpoint, sender: str, receiver: str) -> int | None:
+def _up_ns(run: Run, events: Array, endpoint: Endpoint, sender: str, receiver: str) -> int | None:
     """Since when the two were connected, for good; None when they never were, or not all the time."""
     if not endpoint.connects(sender, receiver):
         return None
     if endpoint.transport == "inproc":
         return _SINCE_EVER_NS
-    known = stays(run, trace, endpoint, sender, receiver)
+    known = stays(run, events, endpoint, sender, receiver)
     return known[0].up_ns if len(known) == 1 and known[0].down_ns is None else None

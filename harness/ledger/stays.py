@@ -51,8 +51,13 @@ def crashes(run: Run, events: Array) -> Iterator[tuple[int, int]]:
             yield node, time_ns
 
 
-def stays(run: Run, trace: Trace, endpoint: Endpoint, sender: str, receiver: str) -> list[Stay]:
-    """All connections between the two, in order; empty when nobody has told of any.
+def happened(trace: Trace) -> Array:
+    """All records of events."""
+    return np.asarray(trace.records[trace.records["kind"] == Kind.EVENT])
+
+
+def stays(run: Run, events: Array, endpoint: Endpoint, sender: str, receiver: str) -> list[Stay]:
+    """All connections between the two, in order; empty when nobody has told of any. ``events``: see :func:`happened`.
 
     The connecting end knows whom it is connected to; its events count. The binding end only knows that somebody has
     gone: its word is taken for the time of an end, if it fits. A process that is killed tells nothing more.
@@ -60,7 +65,6 @@ def stays(run: Run, trace: Trace, endpoint: Endpoint, sender: str, receiver: str
     ids = {node.name: position for position, node in enumerate(run.topology.nodes)}
     binder = ids[endpoint.binder]
     connecter = ids[receiver if sender == endpoint.binder else sender]
-    events = trace.records[trace.records["kind"] == Kind.EVENT]
     events = events[np.isin(events["node"], (connecter, binder)) & np.isin(events["flag"], (_UP, _DOWN, *_KILLING))]
     events = events[np.argsort(events["time_ns"], kind="stable")]
     at_binder = events["time_ns"][(events["node"] == binder) & (events["flag"] == _DOWN)]
