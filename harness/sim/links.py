@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.relay.line import Held
+from harness.scripts.spec import MAIN_HOST
 from harness.shaper import Shape
 from harness.topology import GROUP, MULTICAST, Endpoint, Topology
 from harness.twin import Link, Twin
-from harness.twin.network import LOOPBACK, MAIN_HOST
+from harness.twin.network import LOOPBACK
 from harness.world import Cut, Direction
 
 _FIRST_PORT = 5550

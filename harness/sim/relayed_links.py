@@ -13,10 +13,11 @@ from harness.relay.pairs import InFlight
 from harness.relay.route import Link, Route
 from harness.relay.ways import Way, is_aware, passable, sizes, ways
 from harness.run import Run
+from harness.scripts.spec import MAIN_HOST
 from harness.shaper import Shape
 from harness.sim.links import address_of
 from harness.twin import Twin
-from harness.twin.network import LOOPBACK, MAIN_HOST
+from harness.twin.network import LOOPBACK
 from harness.world import Cut, Direction
 
 _FIRST_PORT = 15_550

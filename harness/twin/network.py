@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from harness.scripts.spec import MAIN_HOST
 from harness.shaper import Shape
 from harness.twin.errors import TwinError
 from harness.twin.link import Link
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 ANY: Final = "0.0.0.0"
 LOOPBACK: Final = "127.0.0.1"
-MAIN_HOST: Final = "main"
-"""The host of all programs that nobody has put elsewhere."""
 
 _FIRST_EPHEMERAL: Final = 49152
 _LAST_PORT: Final = 65535

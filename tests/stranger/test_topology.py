@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from harness.problems import ConfigError
+from harness.scripts.net_file import read_net_file
 from harness.twin.runner.main import main
-from harness.twin.runner.net_file import read_net_file
 
 SERVER = """
     import socket, zmq

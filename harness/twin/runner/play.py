@@ -6,46 +6,24 @@ import gc
 import hashlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import greenlet
 
+from harness.scripts.spec import Net, Program
 from harness.twin import Twin
 from harness.twin.kernel import InterruptedSimulation, Kernel
-from harness.twin.network import MAIN_HOST
 from harness.twin.runner.book import Book, Rows
-from harness.twin.runner.net import Net, build
+from harness.twin.runner.net import build
 from harness.twin.runner.waits import Wait, waits_of
 from harness.twin.virtual.home import Home
 
 _LAG_NS: Final = 3_000_000
 """A shell starts one program at most so much after the other; no two ever start in the same nanosecond."""
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What shall be run.
-
-    Attributes:
-        script: a Python file.
-        arguments: its command line.
-        name: for people; different for each program of a world.
-        host: the simulated host that it runs on.
-        start_ns: when it is started.
-        signals: which come when, (number, virtual time in ns).
-    """
-
-    script: Path
-    arguments: tuple[str, ...] = ()
-    name: str = ""
-    host: str = MAIN_HOST
-    start_ns: int = 0
-    signals: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -104,7 +82,7 @@ class Play:
         net: Net | None = None,
         pgm: bool = False,
         rows: Rows | None = None,
-        outputs: list[tuple[TextIO, TextIO]] | None = None,
+        outputs: Sequence[tuple[Any, Any]] | None = None,
     ) -> None:
         self.book = Book(rows)
         self.twin = Twin(profile=profile, seed=seed, observer=self.book, pgm=pgm)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import greenlet
 
+from harness.scripts.spec import MAIN_HOST
 from harness.twin.kernel import InterruptedSimulation, Process, SimulatedExit
-from harness.twin.network import MAIN_HOST
 from harness.twin.signals import KILLED
 from harness.twin.virtual.alarms import deliver
 from harness.twin.virtual.chance import RandomBytes

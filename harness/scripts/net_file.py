@@ -1,4 +1,4 @@
-"""Reads the topology file of ``python -m harness.twin``: all that is wrong with it, said at once."""
+"""Reads a topology file of ``python -m harness.twin`` or ``harness.live``: all that is wrong with it, said at once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.problems import MISSING, ConfigError, Problems, did_you_mean
+from harness.scripts.spec import LASTING, MAIN_HOST, SUDDEN, FaultSpec, HostSpec, LinkSpec, Net, Program
 from harness.shaper import Shape
-from harness.twin.network import MAIN_HOST
-from harness.twin.runner.net import LASTING, SUDDEN, FaultSpec, HostSpec, LinkSpec, Net
-from harness.twin.runner.play import Program
 from harness.units import parse_bandwidth_bytes_per_s, parse_duration_ns, parse_size_bytes
 
 _MOST: Final = 1000
@@ -85,7 +83,7 @@ def read_net_file(path: Path) -> NetFile:
     names = [host.name for host in hosts] or [MAIN_HOST]
     links = tuple(_link(name, table, names) for name, table in top.tables("link"))
     shapes = {link.name: link for link in links if link is not None}
-    faults = tuple(_fault(table, shapes) for _, table in top.tables("fault"))
+    faults = tuple(_fault(name, table, shapes) for name, table in top.tables("fault"))
     programs = tuple(_programs(table, name, names, path.parent) for name, table in top.tables("program"))
     top.finish()
     if not len(problems) and not programs:
@@ -117,7 +115,7 @@ def _link(name: str, table: _Table, hosts: list[str]) -> LinkSpec | None:
     return None if between is None else LinkSpec(name, between, shape)
 
 
-def _fault(table: _Table, links: dict[str, LinkSpec]) -> FaultSpec | None:
+def _fault(name: str, table: _Table, links: dict[str, LinkSpec]) -> FaultSpec | None:
     link = table.read("link", lambda value: _one_of(value, list(links)), needed=True)
     kind = table.read("kind", lambda value: _one_of(value, [*LASTING, *SUDDEN]), needed=True)
     at_ns = table.read("at", parse_duration_ns, needed=True)
@@ -129,7 +127,7 @@ def _fault(table: _Table, links: dict[str, LinkSpec]) -> FaultSpec | None:
     table.finish()
     if link is None or kind is None or at_ns is None:
         return None
-    return FaultSpec(link, kind, at_ns, lasts_ns, towards)
+    return FaultSpec(name, link, kind, at_ns, lasts_ns, towards)
 
 
 def _programs(table: _Table, name: str, hosts: list[str], folder: Path) -> list[Program]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from harness.twin import Twin
+from collections.abc import Callable, Sequence
+from typing import TextIO
 
 
 class Prefixed(io.TextIOBase):
@@ -15,25 +13,25 @@ class Prefixed(io.TextIOBase):
     Args:
         target: the other one.
         name: stands before each line.
-        times: whether the virtual time stands before that.
+        times: whether the time stands before that.
     """
 
     def __init__(self, target: TextIO, name: str, times: bool) -> None:
         self._target = target
         self._name = name
         self._times = times
-        self._twin: Twin | None = None
+        self._clock: Callable[[], int] | None = None
         self._line = ""
         self.buffer = _Bytes(self)
 
-    def watch(self, twin: Twin) -> None:
-        """The world whose clock counts."""
-        self._twin = twin
+    def watch(self, clock: Callable[[], int]) -> None:
+        """What tells the time that counts, in ns."""
+        self._clock = clock
 
     def _prefix(self) -> str:
-        if not self._times or self._twin is None:
+        if not self._times or self._clock is None:
             return self._name
-        return f"{self._twin.now_ns / 1e9:12.6f} {self._name}"
+        return f"{self._clock() / 1e9:12.6f} {self._name}"
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -82,3 +80,12 @@ class _Bytes(io.RawIOBase):
     def write(self, data: bytes) -> int:  # type: ignore[override]
         self._text.write(bytes(data).decode(self._text.encoding, "replace"))
         return len(data)
+
+
+def prefixed(names: Sequence[str], out: TextIO, err: TextIO, times: bool) -> list[tuple[Prefixed, Prefixed]]:
+    """Where each of several programs writes, stdout and stderr; none when there is but one, which writes as it is."""
+    if len(names) == 1 and not times:
+        return []
+    width = max(map(len, names))
+    labels = [f"{name:<{width}} | " if len(names) > 1 else "" for name in names]
+    return [(Prefixed(out, label, times), Prefixed(err, label, times)) for label in labels]
