@@ -20,7 +20,9 @@ _LOOK_AGAIN_NS = 2_000_000
 """From one look whether somebody listens to the next."""
 
 _LOOK_SHARE = 10
-"""At least so many times what a look takes."""
+"""At least so many times what a look takes ..."""
+_LOOK_AT_LATEST_NS = 20_000_000
+"""... but never longer: who connects meanwhile is refused, and comes again in a tenth of a second only."""
 
 _LISTENS = "0A"
 _BACKLOG = 128
@@ -140,7 +142,7 @@ class SocketRelay(Relay[SocketPair]):
                 self._deafen(route)
             if not wanted:
                 # Where the kernel has many connections a look takes long, and what is to be passed on waits.
-                self._look_ns = now_ns + max(_LOOK_AGAIN_NS, _LOOK_SHARE * took_ns)
+                self._look_ns = now_ns + max(_LOOK_AGAIN_NS, min(_LOOK_AT_LATEST_NS, _LOOK_SHARE * took_ns))
 
     def _listen(self, route: Route) -> None:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
