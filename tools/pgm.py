@@ -67,7 +67,7 @@ def prepare() -> None:
         return
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         why = "there is no apt-get" if shutil.which("apt-get") is None else "only root may install it"
-        give_up(f"{' and '.join(lacks)} missing, and {why}; install {' '.join(PACKAGES)}, or what they are elsewhere")
+        give_up(f"missing: {', '.join(lacks)}; {why}. Install {' '.join(PACKAGES)}, or what they are elsewhere")
     say(f"installing {' '.join(PACKAGES)}")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
@@ -76,17 +76,17 @@ def prepare() -> None:
         run(["apt-get", "update", "-qq"], "the list of packages cannot be had", quiet)
         run(install, "the packages cannot be installed", quiet)
     if lacks := lacking():
-        give_up(f"{' and '.join(lacks)} missing still, after {' '.join(PACKAGES)} was installed")
+        give_up(f"missing, although {' '.join(PACKAGES)} are installed: {', '.join(lacks)}")
 
 
 def lacking() -> list[str]:
     """In words, what of the system the build has not."""
-    lacks = [] if shutil.which("cc") or shutil.which("gcc") else ["a C compiler is"]
-    lacks += [] if shutil.which("c++") or shutil.which("g++") else ["a C++ compiler is"]
+    lacks = [] if shutil.which("cc") or shutil.which("gcc") else ["a C compiler"]
+    lacks += [] if shutil.which("c++") or shutil.which("g++") else ["a C++ compiler"]
     if shutil.which("pkg-config") is None:
-        return [*lacks, "pkg-config is"]
+        return [*lacks, "pkg-config"]
     known = subprocess.run(["pkg-config", "--exists", "libzmq"], timeout=LIMIT_S, check=False)
-    return lacks if known.returncode == 0 else [*lacks, "libzmq with its headers is"]
+    return lacks if known.returncode == 0 else [*lacks, "libzmq with its headers"]
 
 
 def run(command: list[str], problem: str, environment: dict[str, str] | None = None) -> None:
