@@ -40,7 +40,7 @@ def of_machine() -> Inventory:
         "namespaces": frozenset(_namespaces()),
         "interfaces": frozenset(name for _, name in socket.if_nameindex()),
         "queueing disciplines": frozenset(_queueing_disciplines()),
-        "shared memory": frozenset((*_names([Path("/dev/shm")]), *_segments())),
+        "shared memory": frozenset((*_names([Path("/dev/shm")]), *_segments())) - _mapped(),
         "control groups": frozenset(str(path) for path in _folders_below(Path("/sys/fs/cgroup"))),
     }
 
@@ -65,6 +65,15 @@ def _queueing_disciplines() -> Iterator[str]:
     with IPRoute() as routes:
         for one in routes.get_qdiscs():
             yield f"{one['index']} {one.get_attr('TCA_KIND')}"
+
+
+def _mapped() -> frozenset[str]:
+    """Shared memory with a name that a living process uses: others may be at work on this machine."""
+    found = set()
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with contextlib.suppress(OSError):
+            found |= {line.split()[-1] for line in maps.read_text().splitlines() if "/dev/shm/" in line}
+    return frozenset(found)
 
 
 def _segments() -> list[str]:

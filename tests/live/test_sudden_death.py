@@ -187,7 +187,10 @@ def test_a_hundred_times_nothing_is_left(tmp_path: Path, seed: int) -> None:
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         strikes = list(pool.map(strike, *zip(*plan, strict=True)))
     assert {turn: one.left for turn, one in enumerate(strikes) if one.left} == {}
-    assert left(before, of_machine()) == {}
+    deadline = time.monotonic() + ALLOWED_S
+    while (machine := left(before, of_machine())) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert machine == {}
     # Else nothing was there that could have been left: harness, janitor and two nodes at least.
     lived = Counter(one.lived for one in strikes if one.in_time)
     assert lived.total() >= STRIKES * 3 // 4
