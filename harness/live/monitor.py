@@ -80,7 +80,11 @@ class Monitors:
         poller.register(self._bell, zmq.POLLIN)
         owners: dict[Any, int] = {}
         while True:
-            for ready, _ in poller.poll():
+            try:
+                told = [ready for ready, _ in poller.poll()]
+            except zmq.ZMQError:  # a context is being terminated; which one, its readers say
+                told = list(owners)
+            for ready in told:
                 if ready == self._bell:
                     os.read(self._bell, 4096)
                     while not self._new.empty():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import mmap
 import socket
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,10 @@ from harness.guard import Guard
 from harness.live.clock import wait_until
 from harness.live.control import Control, State
 from harness.live.environment import lateness
+from harness.live.monitor import Monitors
 from harness.live.places import Places
 from harness.topology import Endpoint, Link, Topology
-from harness.trace import NONE, RECORD_DTYPE, Kind, Recorder, count_records, read_records
+from harness.trace import EVENTS, NONE, RECORD_DTYPE, Kind, Recorder, count_records, read_records
 
 from .nodes import live_node
 from .runs import MS, node, pushing
@@ -130,3 +133,28 @@ def test_lateness_leaves_answers_out() -> None:
     records["time_ns"] = [10, 25, 1000, 5000]
     assert lateness(records) == {"sends": 2, "late_ns_p50": 17, "late_ns_p99": 24, "late_ns_max": 25}
     assert lateness(records[:0]) == {"sends": 0}
+
+
+def test_monitors_outlive_a_context_that_is_terminated_while_they_are_read() -> None:
+    before = _threads("monitors")
+    recorder = Recorder()
+    monitors = Monitors(recorder, {})
+    for number in range(3):
+        with zmq.Context() as context, context.socket(zmq.PULL) as pull:
+            monitors.watch(pull, number)
+            pull.bind("tcp://127.0.0.1:0")
+            _until(lambda: number in recorder.records()["node"])  # noqa: B023
+    listening = recorder.records()["flag"] == EVENTS.index("listening")
+    assert recorder.records()["node"][listening].tolist() == [0, 1, 2]
+    time.sleep(0.1)
+    assert _threads("monitors") == before + 1
+
+
+def _threads(name: str) -> int:
+    return sum(thread.name == name for thread in threading.enumerate())
+
+
+def _until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and not reached():
+        time.sleep(0.01)
