@@ -48,7 +48,7 @@ def main(text: str) -> NoReturn:
 def die_with(supervisor: int, life: int) -> None:
     """End this process when that one is gone, or the pipe ``life`` is closed."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        die_with_parent()
     if os.getppid() != supervisor:  # it died before the line above
         os._exit(ORPHANED)
 
@@ -58,6 +58,11 @@ def die_with(supervisor: int, life: int) -> None:
         os._exit(ORPHANED)
 
     threading.Thread(target=watch, name="life", daemon=True).start()
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that forked it is gone (Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 if __name__ == "__main__":

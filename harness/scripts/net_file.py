@@ -83,6 +83,7 @@ def read_net_file(path: Path) -> NetFile:
     names = [host.name for host in hosts] or [MAIN_HOST]
     links = tuple(_link(name, table, names) for name, table in top.tables("link"))
     shapes = {link.name: link for link in links if link is not None}
+    _distinct(list(shapes.values()), problems)
     faults = tuple(_fault(name, table, shapes) for name, table in top.tables("fault"))
     programs = tuple(_programs(table, name, names, path.parent) for name, table in top.tables("program"))
     top.finish()
@@ -113,6 +114,15 @@ def _link(name: str, table: _Table, hosts: list[str]) -> LinkSpec | None:
     )
     table.finish()
     return None if between is None else LinkSpec(name, between, shape)
+
+
+def _distinct(links: list[LinkSpec], problems: Problems) -> None:
+    """Two hosts have one link."""
+    for number, link in enumerate(links):
+        for other in links[:number]:
+            if sorted(other.between) == sorted(link.between):
+                path = ("link", link.name, "between")
+                problems.add(path, list(link.between), f"link {other.name} joins these two already")
 
 
 def _fault(name: str, table: _Table, links: dict[str, LinkSpec]) -> FaultSpec | None:

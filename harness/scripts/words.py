@@ -28,10 +28,11 @@ class Parser(argparse.ArgumentParser):
     Args:
         program: how it is called.
         time: the kind of time that counts, such as "virtual".
+        chance: what the seed decides upon, with its verb.
         description, examples: what ``--help`` says before and after the options.
     """
 
-    def __init__(self, program: str, time: str, description: str, examples: str) -> None:
+    def __init__(self, program: str, time: str, chance: str, description: str, examples: str) -> None:
         super().__init__(
             prog=program,
             usage="%(prog)s [options] SCRIPT [ARGUMENTS] [-- SCRIPT [ARGUMENTS]]...",
@@ -50,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(
             "--topology", type=Path, metavar="FILE", help="hosts, links and programs on them, see docs/how-to"
         )
-        self.add_argument("--seed", type=int, metavar="N", help="all chance is drawn from it (0)")
+        self.add_argument("--seed", type=int, metavar="N", help=f"{chance} drawn from it (0)")
         self.add_argument("--until", metavar="TIME", help=f'end at that {time} time, such as "90s" (60s)')
         self.add_argument("--interrupt", metavar="TIME", help="then press Ctrl-C in all programs (never)")
         self.add_argument("--times", action="store_true", help=f"begin each line of output with the {time} time")

@@ -185,6 +185,11 @@ WRONG = [
         'link.wan.between = ["east", "wset"]: there is no such thing; did you mean',
     ),
     ('["east", "west"]', '["east", "east"]', "must be a list of two different hosts"),
+    (
+        "[link.wan]",
+        "[link.lan]\nbetween = ['west', 'east']\n[link.wan]",
+        'link.wan.between = ["east", "west"]: link lan joins these two already',
+    ),
     ("server.py", "sever.py", 'program.server.script = "sever.py": there is no such file'),
     ('host = "east"', 'host = "north"', 'program.server.host = "north": there is no such thing'),
     ('["tcp://east:5555"]', "[5]", "program.client.args = [5]: must be a list of texts"),

@@ -134,9 +134,11 @@ class Mover:
             if direction in (name, "both"):
                 way.silent = on
 
-    def refuse(self, link: Link, on: bool) -> None:
-        """Answer requests for a tcp connection, whichever way, as a host where nobody listens; or no longer."""
-        link.up.refuses = link.down.refuses = on
+    def refuse(self, link: Link, on: bool, direction: str = "both") -> None:
+        """Answer requests for a tcp connection that go that way, as a host where nobody listens; or no longer."""
+        for name, way in (("up", link.up), ("down", link.down)):
+            if direction in (name, "both"):
+                way.refuses = on
 
     def count(self, link: Link) -> dict[str, Any]:
         """What has become of its frames, and how late this process has sent those of all links that it held, ns."""

@@ -110,8 +110,7 @@ class Namespaces:
         with contextlib.suppress(ServantError):
             self._emulator.listen()
         for (link, way), told in self._failed.items():
-            counts = ", ".join(f"{told[name]} {name}" for name in _MISHAPS if told.get(name))
-            self._complain(f"the emulator of packets did not do to link {link}, {way}, what was asked for: {counts}")
+            self._complain(mishaps(link, way, told))
         self._failed.clear()
         self._emulator.end()
         self._maker.end()
@@ -275,6 +274,12 @@ class Cables:
 
 def _no_relay() -> ServantError:
     return ServantError("a network of namespaces has no relay that could do that")
+
+
+def mishaps(link: str, way: str, told: Mapping[str, Any]) -> str:
+    """What the emulator counts against itself, as a sentence."""
+    counts = ", ".join(f"{told[name]} {name}" for name in _MISHAPS if told.get(name))
+    return f"the emulator of packets did not do to link {link}, {way}, what was asked for: {counts}"
 
 
 def plain(shape: Shape) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Order:
 
 
 def _parser() -> Parser:
-    parser = Parser("python -m harness.twin", "virtual", _DESCRIPTION, _EXAMPLES)
+    parser = Parser("python -m harness.twin", "virtual", "all chance is", _DESCRIPTION, _EXAMPLES)
     parser.add_argument("--wall-limit", default="60s", metavar="TIME", help="end after that real time (60s)")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write a Parquet file, a row a message and receiver")
     parser.add_argument("--profile", metavar="NAME", help="what things cost: a shipped profile or a file")

@@ -1,0 +1,204 @@
+"""The command's end of the network between programs: what a topology file wants, made, pulled at, and gone."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from harness.guard import Guard
+from harness.live.namespaces.layout import needs_emulator
+from harness.live.namespaces.network import CONGESTION_CONTROL, mishaps, plain
+from harness.live.servant import Servant, ServantError
+from harness.problems import Problems
+from harness.scripts.spec import MAIN_HOST, FaultSpec, LinkSpec, Net, Program
+
+_START_S, _A_HOST_S = 30.0, 0.5
+"""Many times as long as it was seen to take, the second for each host and each link."""
+_IMPOSSIBLE: Final = {
+    "stall": "a network of packets holds none back for long; blackhole is a link that is silent",
+    "half_close": "whoever has only packets in his hands cannot close half a connection",
+}
+_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
+
+
+def homes(net: Net, programs: Sequence[Program]) -> dict[str, str]:
+    """The hosts that there are, and their addresses: those of the simulation. Two may have the same, see check."""
+    # There the host of those whom nobody has put elsewhere comes first, whether or not somebody lives on it.
+    names = [(MAIN_HOST, None), *((host.name, host.address) for host in net.hosts if host.name != MAIN_HOST)]
+    found = {
+        name: given or f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        for number, (name, given) in enumerate(names, 1)
+    }
+    given = next((host.address for host in net.hosts if host.name == MAIN_HOST), None)
+    found[MAIN_HOST] = given or found[MAIN_HOST]
+    lived_in = [host.name for host in net.hosts] + [program.host for program in programs]
+    return {name: address for name, address in found.items() if name in lived_in}
+
+
+def check(net: Net, programs: Sequence[Program], problems: Problems) -> None:
+    """What a real network cannot have of all that a topology file may say."""
+    addresses = homes(net, programs)
+    for name, address in addresses.items():
+        twins = [other for other, its in addresses.items() if its == address and other != name]
+        if twins:
+            problems.add(("host", name, "address"), address, f"{twins[0]} has the same")
+        if not _NAME.fullmatch(name):
+            problems.add(("host", name), {}, "the name of a real host has letters, digits, - and . only, 63 at most")
+    for fault in net.faults:
+        if fault.kind in _IMPOSSIBLE:
+            problems.add(
+                ("fault", fault.name, "kind"),
+                fault.kind,
+                f"not on link {fault.link}, a real one: {_IMPOSSIBLE[fault.kind]}",
+            )
+
+
+def emulated(net: Net) -> list[str]:
+    """Names of the links that the packet emulator has to do."""
+    refusing = [fault.link for fault in net.faults if fault.kind == "refuse"]
+    return [link.name for link in net.links if needs_emulator(link.shape) or link.name in refusing]
+
+
+def capabilities(net: Net) -> Iterator[str]:
+    """What the machine must be able to do (:mod:`harness.live.probes`)."""
+    yield "netns"
+    by_emulator = emulated(net)
+    if by_emulator:
+        yield "emulator"
+    if any(link.shape.rate_bytes_per_s and link.name not in by_emulator for link in net.links):
+        yield "tbf"
+    if any(fault.kind == "reset" for fault in net.faults):
+        yield "socket_destroy"
+
+
+class Network:
+    """Hosts, links and what happens to those.
+
+    Args:
+        net, programs: as of :func:`check`, which has found nothing.
+        seed: loss and jitter are drawn from it.
+        guard, life: as of :class:`~harness.live.servant.Servant`.
+        complain: is told, at the end, what the network did not do.
+    """
+
+    def __init__(
+        self, net: Net, programs: Sequence[Program], seed: int, guard: Guard, life: int, complain: Callable[[str], None]
+    ) -> None:
+        self._net = net
+        self._seed = seed
+        self._complain = complain
+        self._failed: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._addresses = homes(net, programs)
+        self._links = {link.name: link for link in net.links}
+        self._emulated = emulated(net)
+        self._owned = False
+        self._maker = Servant("the network of hosts", "harness.live.scripts.serve", guard, life, self._hear)
+        self._emulator = Servant("the emulator of packets", "harness.live.emulator.serve", guard, life, self._hear)
+        self._silent = {link.name: [False, False] for link in net.links}
+
+    def start(self) -> None:
+        """Make the hosts and cables; start the emulator if a link needs it. Raises OSError."""
+        hosts = list(self._addresses)
+        links = {
+            name: {
+                "ends": [hosts.index(end) for end in link.between],
+                "emulated": name in self._emulated,
+                "rate_bytes_per_s": link.shape.rate_bytes_per_s,
+                "queue_bytes": link.shape.queue_bytes,
+            }
+            for name, link in self._links.items()
+        }
+        answer = self._maker.start(
+            {"hosts": list(self._addresses.values()), "links": links, "congestion_control": CONGESTION_CONTROL},
+            limit_s=_START_S + _A_HOST_S * (len(hosts) + len(links)),
+        )
+        self._owned = answer["owned"]
+        if self._emulated:
+            order = {"links": {name: self._order(self._links[name]) for name in self._emulated}, "seed": self._seed}
+            owner, (_, middle, *_) = self._owner, self._maker.descriptors[self._owned :]
+            self._emulator.start(order, [*owner, middle])
+
+    @property
+    def _owner(self) -> Sequence[int]:
+        return self._maker.descriptors[: self._owned]
+
+    def _order(self, link: LinkSpec) -> dict[str, Any]:
+        number, shape = list(self._links).index(link.name), plain(link.shape)
+        return {"outer": f"outer{number}", "inner": f"inner{number}", "up": shape, "down": shape}
+
+    def doors(self, host: str) -> list[int]:
+        """What a program there enters: the namespace of users, if there is one, of processes, the host's network."""
+        processes, _, *hosts = self._maker.descriptors[self._owned :]
+        return [*self._owner, processes, hosts[list(self._addresses).index(host)]]
+
+    def names(self) -> str:
+        """What programs find in ``/etc/hosts``."""
+        lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in self._addresses.items())]
+        return "\n".join(lines) + "\n"
+
+    def strike(self, fault: FaultSpec) -> None:
+        """Let it happen. Raises ServantError."""
+        if fault.kind == "blackhole":
+            self._silence(fault, True)
+        elif fault.kind == "refuse":
+            self._emulator.say("refuse", fault.link, on=True, direction=self._direction(fault))
+        elif fault.kind == "down":
+            self._maker.say("set_down", fault.link, down=True)
+        else:
+            self._maker.say("reset", fault.link)
+
+    def heal(self, fault: FaultSpec) -> None:
+        """As the link was made, in the directions of the fault; as in the simulation, whatever else was on is over."""
+        self._silence(fault, False)
+        if fault.link in self._emulated:
+            self._emulator.say("refuse", fault.link, on=False, direction=self._direction(fault))
+        self._maker.say("set_down", fault.link, down=False)
+
+    def _direction(self, fault: FaultSpec) -> str:
+        """The emulator's word: ``up`` leads from the first host of the link to the second."""
+        if fault.towards is None:
+            return "both"
+        return "up" if fault.towards == self._links[fault.link].between[1] else "down"
+
+    def _silence(self, fault: FaultSpec, on: bool) -> None:
+        direction = self._direction(fault)
+        if fault.link in self._emulated:
+            self._emulator.say("blackhole", fault.link, direction=direction, on=on)
+            return
+        silent = self._silent[fault.link]
+        for side, way in enumerate(("up", "down")):
+            if direction in (way, "both"):
+                silent[side] = on
+        self._maker.say("silence", fault.link, silent=silent)
+
+    def _hear(self, told: Mapping[str, Any]) -> None:
+        if told["event"] == "failed":  # and to the end: the counts grow
+            self._failed[told["link"], told["way"]] = told
+
+    def listen(self) -> None:
+        """Find out whether the processes are there. Raises ServantError."""
+        self._maker.listen()
+        self._emulator.listen()
+
+    def end(self) -> None:
+        """End the processes, and with them all programs and the network."""
+        with contextlib.suppress(ServantError):
+            self._emulator.listen()
+        for (link, way), told in self._failed.items():
+            self._complain(mishaps(link, way, told))
+        self._failed.clear()
+        self._emulator.end()
+        self._maker.end()
+
+    def describe(self) -> dict[str, Any]:
+        """Whose rights it has, the addresses of the hosts, how tcp controls congestion in it."""
+        return {
+            "namespaces_of": "an ordinary user" if self._owned else "root",
+            "hosts": self._addresses,
+            "emulated": self._emulated,
+            "tcp": {"congestion_control": CONGESTION_CONTROL},
+            "python": sys.version.split()[0],
+        }
