@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
+from harness.live.namespaces import system
 from harness.live.probes import _scratch
 
 HELP = (
@@ -15,9 +15,9 @@ HELP = (
 
 def probe() -> str | None:
     """Two namespaces, a cable whose ends are in one each, addresses on it."""
-    _scratch.enter()
-    with Path("/proc/self/ns/net").open() as first, _scratch.wire() as (routes, left, right):
-        routes.link("set", index=right, net_ns_fd=first.fileno())
+    with _scratch.wire() as (routes, left, right):
+        # A second network of the same owner; with a namespace of users of its own it would be a stranger's.
+        routes.link("set", index=right, net_ns_fd=system.new_network())
         routes.addr("add", index=left, address="10.99.0.1", prefixlen=24)
         return "an interface cannot be moved to another namespace" if routes.link_lookup(ifname="right") else None
 
