@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.live.inventory import MARK, left, of_machine, processes
+from tests.live.test_namespaces import as_an_ordinary_user
 
 pytestmark = [pytest.mark.live, pytest.mark.needs("netns", "emulator"), pytest.mark.timeout(90)]
 
@@ -264,6 +266,25 @@ def test_what_is_wrong_is_a_sentence(tmp_path: Path, old: str, new: str, sentenc
     assert f"{path}: " in done.stderr
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.needs("user_namespaces")
+def test_it_works_without_root(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/"}
+
+    def harness(*words: str) -> subprocess.CompletedProcess[str]:
+        line = [*as_an_ordinary_user(tmp_path), *command("live", *words)]
+        return subprocess.run(line, check=False, capture_output=True, text=True, env=environment, cwd="/", timeout=50)
+
+    if (tried := harness("--help")).returncode:
+        pytest.skip(f"no other user can run the harness here: {tried.stderr}")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # the folder of a test is its user's alone
+        path = written(Path(folder), PIRATES.format(guide=GUIDE))
+        done = harness("--json", "--topology", str(path))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["network"]["namespaces_of"] == "an ordinary user"
+    assert "client | INFO: server replied 2\n" in done.stderr
 
 
 def test_a_sudden_death_of_the_command_takes_all_along(tmp_path: Path) -> None:
