@@ -180,6 +180,23 @@ def test_a_black_hole_one_way() -> None:
             near.recv(100)
 
 
+def test_what_a_stall_holds_comes_when_it_is_over() -> None:
+    with Wire() as wire:
+        near, far = wire.bound(wire.near, socket.SOCK_DGRAM), wire.bound(wire.far, socket.SOCK_DGRAM)
+        wire.say("stall", direction="up", on=True)
+        for text in (b"first", b"second"):
+            near.sendto(text, far.getsockname())
+        far.sendto(b"passes", near.getsockname())
+        assert near.recv(100) == b"passes"
+        far.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            far.recv(100)
+        wire.say("stall", direction="up", on=False)
+        far.settimeout(2)
+        assert [far.recv(100), far.recv(100)] == [b"first", b"second"]
+        assert wire.count("up")["lost"] == wire.count("up")["no_room"] == 0
+
+
 def test_connections_are_refused_either_way_and_those_that_are_there_go_on() -> None:
     with Wire(Shape(delay_ns=10 * MS), Shape(delay_ns=10 * MS)) as wire:
         listener = wire.bound(wire.far, socket.SOCK_STREAM)

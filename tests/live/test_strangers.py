@@ -140,6 +140,7 @@ KINDS = {
     "slow_one_way": ('delay = "20ms"', "blackhole", 'towards = "hub"'),
     "refused": ("", "refuse", 'towards = "hub"'),
     "spared": ("", "refuse", 'towards = "{name}"'),
+    "held": ("", "stall", ""),
     "cut": ("", "reset", ""),
 }
 """Shape of a host's link to the hub, what happens to it, and which way."""
@@ -184,7 +185,13 @@ def test_what_happens_to_links_is_felt_alike_in_both_worlds(tmp_path: Path) -> N
                 assert 350 < third < 2000, (world, name, lines)
             assert int(times[1]) < 350, (world, name, lines)
         if world == "live":
-            assert sorted(summary["network"]["emulated"]) == ["refused", "slow_one_way", "slow_pulled", "spared"]
+            assert sorted(summary["network"]["emulated"]) == [
+                "held",
+                "refused",
+                "slow_one_way",
+                "slow_pulled",
+                "spared",
+            ]
             assert [each["what"] for each in summary["faults"]].count("healed") == len(KINDS) - 1
             for each in summary["faults"]:
                 assert 0 <= each["done_ns"] - each["begun_ns"] < 5e8
@@ -244,7 +251,6 @@ def test_one_program_writes_as_it_is_and_its_status_counts(tmp_path: Path) -> No
 
 WRONG = [
     ('host = "ship"', 'host = "shop"', 'program.client.host = "shop": there is no such thing; did you mean "ship"?'),
-    ('"50ms"', '"50ms"\n[fault.f]\nlink = "sea"\nkind = "stall"\nat = "1s"', 'fault.f.kind = "stall": not on link sea'),
     (
         '"50ms"',
         '"50ms"\n[fault.f]\nlink = "sea"\nkind = "half_close"\nat = "1s"\ntowards = "ship"',
@@ -266,6 +272,42 @@ def test_what_is_wrong_is_a_sentence(tmp_path: Path, old: str, new: str, sentenc
     assert f"{path}: " in done.stderr
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_the_command_and_the_programs(tmp_path: Path) -> None:
+    script = tmp_path / "wait.py"
+    script.write_text("import time\nprint('there')\ntime.sleep(100)\n")
+    mark = secrets.token_hex(8)
+    with subprocess.Popen(
+        command("live", "--times", script), stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, MARK: mark}
+    ) as asked:
+        assert asked.stdout is not None
+        assert "there" in asked.stdout.readline()
+        asked.send_signal(signal.SIGINT)
+        assert asked.wait(10) == 130
+    assert processes(mark) == frozenset()
+
+
+def test_a_network_that_dies_is_no_result(tmp_path: Path) -> None:
+    script = tmp_path / "wait.py"
+    script.write_text("import time\nprint('there')\ntime.sleep(100)\n")
+    mark = secrets.token_hex(8)
+    with subprocess.Popen(
+        command("live", "--times", script),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, MARK: mark},
+    ) as asked:
+        assert asked.stdout is not None
+        assert asked.stderr is not None
+        assert "there" in asked.stdout.readline()
+        (maker, *_) = sorted(int(line.split()[0]) for line in processes(mark) if "live.scripts.serve" in line)
+        os.kill(maker, signal.SIGKILL)
+        assert asked.wait(10) == 3
+        assert asked.stderr.read() == "the network could not be kept: the network of hosts has died\n"
+    assert processes(mark) == frozenset()
 
 
 @pytest.mark.needs("user_namespaces")

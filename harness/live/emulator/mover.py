@@ -134,6 +134,12 @@ class Mover:
             if direction in (name, "both"):
                 way.silent = on
 
+    def stall(self, link: Link, on: bool, direction: str = "both") -> None:
+        """Hold all that comes from now on in that direction; or let go of it."""
+        for name, way in (("up", link.up), ("down", link.down)):
+            if direction in (name, "both"):
+                way.stall(on)
+
     def refuse(self, link: Link, on: bool, direction: str = "both") -> None:
         """Answer requests for a tcp connection that go that way, as a host where nobody listens; or no longer."""
         for name, way in (("up", link.up), ("down", link.down)):

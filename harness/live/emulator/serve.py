@@ -25,7 +25,7 @@ from harness.live.emulator.port import Port
 from harness.live.servant import Orders
 from harness.shaper import Shape, Shaper
 
-_VERBS = ("impair", "blackhole", "refuse", "count")
+_VERBS = ("impair", "blackhole", "stall", "refuse", "count")
 
 
 class Server:

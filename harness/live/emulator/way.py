@@ -13,6 +13,8 @@ from harness.live.emulator.frames import is_traffic, refusal
 from harness.live.emulator.port import FOREWORD_BYTES, Port
 from harness.shaper import NO_ROOM, Shaper
 
+_MOST_HELD = 65_536
+"""So many frames a stall holds at most; tcp sends less before it waits."""
 _NO_FOREWORD = bytes(FOREWORD_BYTES)
 _DOWN = (errno.ENETDOWN, errno.ENXIO, errno.ENODEV)
 
@@ -44,7 +46,7 @@ class Counts:
 
     Attributes:
         traffic: those that chance is drawn for; of these ``lost``, ``doubled``, ``overtaking``: by chance.
-        no_room: lost before the narrowest place.
+        no_room: lost before the narrowest place, or in a stall that held too much.
         others: arp and the like, delayed and nothing else.
         silenced: swallowed by a black hole.
         refused: requests for a connection that were answered here.
@@ -96,7 +98,8 @@ class Way:
 
     def __init__(self, source: Port, sink: Port, shaper: Shaper, agenda: Agenda, batch: Batch) -> None:
         self.back: Way = self  # set by the link
-        self.silent = self.refuses = False
+        self.silent = self.refuses = self._stalls = False
+        self._held: list[bytes] = []
         self.counts = Counts()
         self.shaper = shaper
         self._source, self._sink = source, sink
@@ -124,6 +127,9 @@ class Way:
         counts = self.counts
         if self.silent:
             counts.silenced += 1
+            return
+        if self._stalls:
+            self._hold(frame)
             return
         size = len(frame)
         if size > self._source.frame_bytes:
@@ -156,6 +162,20 @@ class Way:
             send(frame)
             return
         self._add(due, send, frame)
+
+    def stall(self, on: bool) -> None:
+        """Hold what comes from now on; or let go of it, as if it had come now."""
+        self._stalls = on
+        if not on:
+            held, self._held = self._held, []
+            for frame in held:
+                self.take(frame, time.monotonic_ns())
+
+    def _hold(self, frame: bytes) -> None:
+        if len(self._held) < _MOST_HELD:
+            self._held.append(frame)
+        else:
+            self.counts.no_room += 1
 
     def send(self, frame: bytes) -> None:
         """It arrives."""

@@ -13,8 +13,6 @@ from harness.live.namespaces import system
 from harness.live.namespaces.cables import End
 from harness.live.namespaces.connections import Connection, connections, destroy, open_channel
 
-_LAST_RESORT = 4096
-"""Metric of the routes that say that a host cannot be reached: those over a cable come before them."""
 _PERMANENT = 0x80
 _HOST_BITS = 32
 
@@ -91,8 +89,6 @@ class _Plug:
         self.end = End(host.routes, self._index)
         with host.inside():
             system.one_packet_at_a_time(name)
-        # Without it, packets would take the way over the switch, if there were one, when the cable is pulled.
-        host.routes.route("add", dst=f"{other.address}/{_HOST_BITS}", type="unreachable", priority=_LAST_RESORT)
 
     def up(self, hardware: str) -> None:
         """Carrier, and again what the kernel has forgotten at its loss; ``hardware``: address of the other end."""
@@ -106,7 +102,7 @@ class _Plug:
         self._host.lead(self._other.address, self._index, self._congestion_control)
 
     def down(self) -> None:
-        """No carrier: the route is gone, and whoever sends is told."""
+        """No carrier: the only route to the other host is gone, and whoever sends is told."""
         self._host.routes.link("set", index=self._index, state="down")
 
 

@@ -18,9 +18,9 @@ from harness.scripts.spec import MAIN_HOST, FaultSpec, LinkSpec, Net, Program
 _START_S, _A_HOST_S = 30.0, 0.5
 """Many times as long as it was seen to take, the second for each host and each link."""
 _IMPOSSIBLE: Final = {
-    "stall": "a network of packets holds none back for long; blackhole is a link that is silent",
     "half_close": "whoever has only packets in his hands cannot close half a connection",
 }
+_BY_EMULATOR: Final = ("refuse", "stall")
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 
 
@@ -58,8 +58,8 @@ def check(net: Net, programs: Sequence[Program], problems: Problems) -> None:
 
 def emulated(net: Net) -> list[str]:
     """Names of the links that the packet emulator has to do."""
-    refusing = [fault.link for fault in net.faults if fault.kind == "refuse"]
-    return [link.name for link in net.links if needs_emulator(link.shape) or link.name in refusing]
+    struck = [fault.link for fault in net.faults if fault.kind in _BY_EMULATOR]
+    return [link.name for link in net.links if needs_emulator(link.shape) or link.name in struck]
 
 
 def capabilities(net: Net) -> Iterator[str]:
@@ -143,8 +143,8 @@ class Network:
         """Let it happen. Raises ServantError."""
         if fault.kind == "blackhole":
             self._silence(fault, True)
-        elif fault.kind == "refuse":
-            self._emulator.say("refuse", fault.link, on=True, direction=self._direction(fault))
+        elif fault.kind in _BY_EMULATOR:
+            self._emulator.say(fault.kind, fault.link, on=True, direction=self._direction(fault))
         elif fault.kind == "down":
             self._maker.say("set_down", fault.link, down=True)
         else:
@@ -154,7 +154,8 @@ class Network:
         """As the link was made, in the directions of the fault; as in the simulation, whatever else was on is over."""
         self._silence(fault, False)
         if fault.link in self._emulated:
-            self._emulator.say("refuse", fault.link, on=False, direction=self._direction(fault))
+            for verb in _BY_EMULATOR:
+                self._emulator.say(verb, fault.link, on=False, direction=self._direction(fault))
         self._maker.say("set_down", fault.link, down=False)
 
     def _direction(self, fault: FaultSpec) -> str:
