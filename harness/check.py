@@ -41,6 +41,7 @@ _INFERABLE = (
     *BREAK_CAUSES,
     *_CRASH_CAUSES,
     "hwm_sender",
+    "conflated",
     "hwm_router",
     "rejected",
     "late_reply",

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "harness"
 
-SIMULATED = ("twin", "sim", "patterns", "faults", "load.py", "node.py", "run.py")
+SIMULATED = ("twin", "sim", "patterns", "remedies", "faults", "load.py", "node.py", "roles.py", "run.py")
 """What runs in virtual time, or is called from there."""
 
 
@@ -57,7 +57,7 @@ def test_the_contracts_hold(tree: Path) -> None:
 FLOORS = "A floor knows only of those below it"
 ROOMS = "Inside a package, too, only downwards"
 WORLDS = "The two worlds never meet"
-STRANGERS = "Patterns, faults, metrics and plots are strangers to one another"
+STRANGERS = "Patterns, remedies, faults, metrics and plots are strangers to one another"
 TWIN_ALONE = "The twin knows nothing of experiments"
 TWIN_GUARDED = "Only the simulated world knows the twin"
 ZMQ = "Real sockets only in the live world"
@@ -87,6 +87,7 @@ PLANTED = [
     ("metrics/loss.py", "from harness.patterns import pubsub", STRANGERS),
     ("plots/__init__.py", "import harness.metrics", STRANGERS),
     ("faults/slow.py", "import harness.patterns.pubsub", STRANGERS),
+    ("remedies/_parts.py", "from harness.patterns import reqrep", STRANGERS),
     ("twin/__init__.py", "import harness.topology", TWIN_ALONE),
     ("twin/pipe.py", "from harness.trace import Kind", TWIN_ALONE),
     ("twin/kernel.py", "import harness.newcomer", TWIN_ALONE),

@@ -26,11 +26,11 @@ def experiment() -> Experiment:
 
 def test_one_run_a_variant_world_and_replication(experiment: Experiment) -> None:
     runs = plan(experiment, ["sim", "live"])
-    assert len(runs) == 2 * (30 + 10)
+    assert len(runs) == 5 * (30 + 10)
     key = [(run.variant, run.world, run.replication) for run in runs]
     assert key == [
         (variant, world, replication)
-        for variant in ("plain", "bigger")
+        for variant in ("plain", "bigger", "snail", "newest", "nodrop")
         for world, count in (("sim", 30), ("live", 10))
         for replication in range(count)
     ]

@@ -21,9 +21,9 @@ MODULE_LINES = 400
 COMPILED_LINES = 300
 EXTENSION_LINES = 150
 
-MAIN_FUNCTION = {"patterns": "build", "faults": "schedule", "metrics": "measure", "plots": "draw"}
+MAIN_FUNCTION = {"patterns": "build", "remedies": "apply", "faults": "schedule", "metrics": "measure", "plots": "draw"}
 """What each file of an extension folder offers."""
-WITH_OPTIONS = ("patterns", "faults")
+WITH_OPTIONS = ("patterns", "remedies", "faults")
 """Folders whose kinds are configured by the user, through a frozen class ``Options``."""
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

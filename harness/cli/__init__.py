@@ -51,6 +51,7 @@ class Kind(StrEnum):
     """What ``harness list`` can list."""
 
     patterns = "patterns"
+    remedies = "remedies"
     faults = "faults"
     metrics = "metrics"
     plots = "plots"

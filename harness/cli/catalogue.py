@@ -12,7 +12,7 @@ from rich.text import Text
 
 from harness import kinds
 
-PACKAGES = ("patterns", "faults", "metrics", "plots")
+PACKAGES = ("patterns", "remedies", "faults", "metrics", "plots")
 
 
 def entries(kind: str, experiments: Path) -> dict[str, str]:

@@ -8,15 +8,15 @@ messages a second, 20 M expected deliveries, messages of 32 bytes (the stamp) to
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import faults, kinds, patterns
-from harness.config import document, links, refine, wiring
+from harness.config import document, links, refine, remedies, wiring
 from harness.config.fields import DURATION_LIMIT_NS, INVALID, Field, Reader, fields_of
+from harness.config.named import LABEL, LABEL_RULE, module_of
 from harness.problems import MISSING, ConfigError, Problem, Problems, did_you_mean
 from harness.run import FaultSpec, Live, decode
 from harness.topology import Topology
@@ -45,12 +45,10 @@ _TIMES = (
     Field("drain_ns", int, required=False),
     Field("wall_limit_ns", int, required=False, within=Within(NS_PER_S, 24 * DURATION_LIMIT_NS)),
 )
-_SECTIONS = ("exercises", "live", "pattern", "node", "endpoint", "flow", "link", "fault")
+_SECTIONS = ("exercises", "live", "pattern", "remedy", "node", "endpoint", "flow", "link", "fault")
 _VARIABLE = (*(field.key for field in _TIMES), *_SECTIONS)
 _KNOWN = (*(field.key for field in _HEAD), *_VARIABLE, "variant")
-_LATER = ("expect", "sweep", "remedy")
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_LABEL_RULE = "a label has letters, digits, . - and _, at most 64, such as bigger"
+_LATER = ("expect", "sweep")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +147,8 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Experiment:
     problems = Problems()
     reader = Reader(problems, 0)
     name = path.stem
-    if not _LABEL.fullmatch(name):
-        problems.add((), None, f"the name of the file is the name of the experiment; {_LABEL_RULE}, not {name[:80]!r}")
+    if not LABEL.fullmatch(name):
+        problems.add((), None, f"the name of the file is the name of the experiment; {LABEL_RULE}, not {name[:80]!r}")
     for key, value in content.items():
         _check_key(key, value, _KNOWN, (), reader)
     keys = [field.key for field in _HEAD]
@@ -191,8 +189,8 @@ def _changes(section: Any, reader: Reader) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {"plain": {}}
     for label, value in reader.table(section, ("variant",), "[variant.bigger]").items():
         path = ("variant", label)
-        if not _LABEL.fullmatch(label):
-            reader.wrong(path, value, _LABEL_RULE)
+        if not LABEL.fullmatch(label):
+            reader.wrong(path, value, LABEL_RULE)
         table = reader.table(value, path, "[variant.bigger] with node.pub.options.sndhwm = 10000")
         for key, item in table.items():
             _check_key(key, item, _VARIABLE, path, reader)
@@ -238,6 +236,7 @@ def _resolve(label: str, content: Mapping[str, Any], folder: Path, problems: Pro
         _check_times(times, content, reader)
     topology = _topology(content, folder, reader)
     if topology is not None:
+        topology = remedies.apply(topology, content.get("remedy", {}), reader)
         topology = refine.refine(topology, content, reader)
         refine.check_names(topology, reader)
         refine.check_multicast(topology, "pattern" not in content, reader)
@@ -297,7 +296,7 @@ def _build(section: Any, reader: Reader) -> Topology | None:
         reader.wrong(("pattern",), section, 'must be a table, such as [pattern] with kind = "pubsub"')
         return None
     table: dict[str, Any] = section
-    module = _module("pattern", patterns.__name__, table, ("pattern",), reader)
+    module = module_of("pattern", patterns.__name__, table, ("pattern",), reader)
     if module is None:
         return None
     fields = fields_of(module.Options)
@@ -315,28 +314,14 @@ def _build(section: Any, reader: Reader) -> Topology | None:
     return topology
 
 
-def _module(what: str, package: str, table: Mapping[str, Any], path: Sequence[str], reader: Reader) -> Any:
-    """The module of the kind that a table names, None when it names none."""
-    known = kinds.names(package)
-    if "kind" not in table:
-        reader.wrong((*path, "kind"), MISSING, f'is missing; write kind = "{known[0]}". Known here: {", ".join(known)}')
-        return None
-    kind = table["kind"]
-    if isinstance(kind, str) and kind in known:
-        return kinds.load(package, kind)
-    word = kind if isinstance(kind, str) else ""
-    reader.wrong((*path, "kind"), kind, f"is no kind of {what}; {did_you_mean(word, known)}")
-    return None
-
-
 def _faults(section: Any, topology: Topology | None, reader: Reader) -> tuple[FaultSpec, ...]:
     found: list[FaultSpec] = []
     for label, value in reader.table(section, ("fault",), '[fault.label] with kind = "slow"').items():
         path = ("fault", label)
-        if not _LABEL.fullmatch(label):
-            reader.wrong(path, value, _LABEL_RULE)
+        if not LABEL.fullmatch(label):
+            reader.wrong(path, value, LABEL_RULE)
         table = reader.table(value, path, '[fault.label] with kind = "slow"')
-        module = _module("fault", faults.__name__, table, path, reader) if isinstance(value, dict) else None
+        module = module_of("fault", faults.__name__, table, path, reader) if isinstance(value, dict) else None
         if module is None:
             continue
         options = {key: item for key, item in table.items() if key != "kind"}

@@ -26,6 +26,7 @@ _NO_PEER = CAUSES.index("no_peer")
 _WIRE = CAUSES.index("disconnect_wire")
 _UNREAD = CAUSES.index("crash_unread")
 _UNSENT = CAUSES.index("crash_unsent")
+_CLOSED = CAUSES.index("close_unread")
 _HWM_SENDER = CAUSES.index("hwm_sender")
 _REFILLS = 5
 """So many of the last refills say how far the engine is ahead."""
@@ -75,8 +76,8 @@ def infer_broken(seen: Seen, causes: Array, stay: Stay, marks: Marks) -> None:
     causes[last + certain :] = UNTOLD
     held = last + np.flatnonzero(taken)
     causes[held] = _UNSENT if stay.sender_died else _WIRE
-    if stay.receiver_died:
-        causes[held[: marks.receiver]] = _UNREAD
+    if stay.receiver_died or stay.receiver_left:
+        causes[held[: marks.receiver]] = _UNREAD if stay.receiver_died else _CLOSED
 
 
 def _taken(seen: Seen, first: int, last: int, marks: Marks) -> tuple[int, Array]:

@@ -26,7 +26,7 @@ from harness.ledger.dealing import DEALERS, LATE_NEWS_NS, Owed, infer_answers, i
 from harness.ledger.marks import pipe_capacity, room
 from harness.ledger.multicast import infer_multicast
 from harness.ledger.passing import infer_routed, way
-from harness.ledger.stays import UNTOLD, Stay, crashes, happened, stays
+from harness.ledger.stays import UNTOLD, Stay, crashes, departures, happened, stays
 from harness.run import Run
 from harness.topology import MULTICAST, Endpoint, Flow, Topology
 from harness.trace import CAUSES, EVENTS, NONE, Kind, Trace
@@ -43,8 +43,11 @@ BREAK_CAUSES = ("disconnect_pipe", "disconnect_wire")
 """In the connection when it broke; an observer cannot tell where."""
 
 _FOR_EVER_NS = 1 << 62
+_COMMANDS_NS = 5_000_000
+"""A program that is busy sending hears from its I/O thread that a peer has gone so much later at most (F43)."""
 _NO_PEER = CAUSES.index("no_peer")
 _HWM_SENDER = CAUSES.index("hwm_sender")
+_CONFLATED = CAUSES.index("conflated")
 _DOWN = (EVENTS.index("disconnected"), EVENTS.index("detached"))
 _UP = EVENTS.index("handshake_succeeded")
 _FINISHED = EVENTS.index("finished")
@@ -71,6 +74,8 @@ class Links:
                 self._broke.setdefault((node, other), time_ns)
         for node, peer, time_ns in events[["node", "peer", "time_ns"]][down].tolist():
             self._broke.setdefault((node, peer), time_ns)
+        for node, time_ns in departures(run, events):
+            self._broke.setdefault((node, NONE), time_ns)
         self._finished = dict.fromkeys(events["node"][events["flag"] == _FINISHED].tolist())
         self._last_sent = _last_sent(trace.records) if self._broke and self._finished else {}
         self._again: dict[tuple[int, int], int] = {}
@@ -203,6 +208,13 @@ def _infer_published(run: Run, trace: Trace, links: Links, owed: Owed, inferred:
                 _infer_stays(seen, causes[:, column], known, closed, name != endpoint.binder, marks)
             else:
                 _infer_one(got[:, column], causes[:, column], closed)
+            if endpoint.connects(name, receiver) and _conflates(run.topology, name, receiver):
+                causes[causes[:, column] == _HWM_SENDER, column] = _CONFLATED
+
+
+def _conflates(topology: Topology, *names: str) -> bool:
+    """Whether one of these keeps the last message only: its pipe is never full (F68)."""
+    return any(topology.node(name).socket_options.get("conflate") for name in names)
 
 
 def _closed(trace: Trace, links: Links, node: str) -> bool:
@@ -228,6 +240,8 @@ def _infer_stays(seen: Seen, causes: Array, known: list[Stay], closed: bool, wai
             _infer_one(received[rows], found[rows], closed)
         else:
             infer_broken(seen.take(rows), found[rows], stay, marks)
+        if stay.receiver_left and stay.down_ns is not None:
+            found[(sent >= stay.down_ns) & (sent < stay.down_ns + _COMMANDS_NS)] = UNTOLD
     if (absent & received).any():
         return
     causes[:] = found

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from harness.topology import Endpoint, Topology
 
+_OURS = ("harness.patterns.", "harness.remedies.")
+"""Programs that set no mark but what the experiment says."""
+
 DEFAULT_HWM = 1000
 """``ZMQ_SNDHWM``, ``ZMQ_RCVHWM`` where nothing is set (zmq_setsockopt(3))."""
 
@@ -41,7 +44,7 @@ def mark(topology: Topology, name: str, option: str) -> int | None:
         return None
     value = given.get(option, given.get("hwm"))
     if value is None:
-        return DEFAULT_HWM if node.program.startswith("harness.patterns.") else None
+        return DEFAULT_HWM if node.program.startswith(_OURS) else None
     return max(0, int(value))
 
 

@@ -35,12 +35,14 @@ class Stay:
         up_ns: its handshake was done.
         down_ns: the sender learnt of its end; None when it lived as long as the run.
         receiver_died, sender_died: it ended because that process was killed.
+        receiver_left: it ended because the receiver's program closed its socket.
     """
 
     up_ns: int
     down_ns: int | None
     receiver_died: bool = False
     sender_died: bool = False
+    receiver_left: bool = False
 
 
 def crashes(run: Run, events: Array) -> Iterator[tuple[int, int]]:
@@ -56,11 +58,32 @@ def happened(trace: Trace) -> Array:
     return np.asarray(trace.records[trace.records["kind"] == Kind.EVENT])
 
 
+def departures(run: Run, events: Array) -> Iterator[tuple[int, int]]:
+    """Node and time of each connection made anew by a node that had one and told of no end: it has closed its socket.
+
+    A socket that is closed has nobody left to tell. Only of nodes with one socket, which connects, can it be known.
+    """
+    killings = dict.fromkeys(crashes(run, events))
+    for position, node in enumerate(run.topology.nodes):
+        ends = [end for end in run.topology.endpoints if node.name in (end.binder, *end.connecters)]
+        if len(ends) != 1 or node.name == ends[0].binder:
+            continue
+        own = events[(events["node"] == position) & np.isin(events["flag"], (_UP, _DOWN, *_KILLING))]
+        own = own[np.argsort(own["time_ns"], kind="stable")]
+        is_up = False
+        for flag, time_ns in own[["flag", "time_ns"]].tolist():
+            if flag == _UP and is_up:
+                yield position, time_ns
+            is_up = flag == _UP or (is_up and flag in _KILLING and (position, time_ns) not in killings)
+
+
 def stays(run: Run, events: Array, endpoint: Endpoint, sender: str, receiver: str) -> list[Stay]:
     """All connections between the two, in order; empty when nobody has told of any. ``events``: see :func:`happened`.
 
     The connecting end knows whom it is connected to; its events count. The binding end only knows that somebody has
-    gone: its word is taken for the time of an end, if it fits. A process that is killed tells nothing more.
+    gone: its word is taken for the time of an end, if it fits. A process that is killed tells nothing more. Of a
+    receiver that has closed its socket the binding end alone tells; if it told of several ends meanwhile, nothing is
+    known.
     """
     ids = {node.name: position for position, node in enumerate(run.topology.nodes)}
     binder = ids[endpoint.binder]
@@ -69,12 +92,19 @@ def stays(run: Run, events: Array, endpoint: Endpoint, sender: str, receiver: st
     events = events[np.argsort(events["time_ns"], kind="stable")]
     at_binder = events["time_ns"][(events["node"] == binder) & (events["flag"] == _DOWN)]
     killings = dict.fromkeys(crashes(run, events))
+    left = dict.fromkeys(departures(run, events)) if ids[receiver] == connecter else {}
     found: list[Stay] = []
     up_ns: int | None = None
     for flag, node, peer, time_ns in events[["flag", "node", "peer", "time_ns"]].tolist():
         own = node == connecter and peer in (binder, NONE)
         killed = flag in _KILLING and (node, time_ns) in killings
         if flag == _UP and own and up_ns is None:
+            up_ns = time_ns
+        elif flag == _UP and own and up_ns is not None and (node, time_ns) in left:
+            ends = at_binder[(at_binder > up_ns) & (at_binder < time_ns)]
+            if len(ends) != 1:
+                return []
+            found.append(Stay(up_ns, int(ends[0]), receiver_left=True))
             up_ns = time_ns
         elif up_ns is not None and ((flag == _DOWN and own) or killed):
             end_ns = _end(time_ns, at_binder, sender == endpoint.binder)

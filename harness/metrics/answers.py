@@ -23,8 +23,9 @@ def measure(messages: pa.Table, run: Run) -> dict[str, Any]:
 
     Returns:
         ``clients.<name>``, each with ``unanswered`` (requests due at or after the warm-up whose answer never came) and
-        ``waits_since_ns`` (when it sent its last request, if that has no answer and no RCVTIMEO ends the wait; else
-        None). A run that was cut off in the middle leaves clients waiting that would have got theirs.
+        ``waits_since_ns`` (when it sent its last request, if that has no answer and no time ends the wait, RCVTIMEO or
+        the program's own; else None). A run that was cut off in the middle leaves clients waiting that would have got
+        theirs.
     """
     table, topology = columns(messages, run), run.topology
     clients: dict[str, dict[str, Any]] = {}
@@ -55,7 +56,9 @@ def _answers_to(topology: Topology, requests: Flow) -> list[int]:
 
 
 def _waits_since(topology: Topology, name: str, table: Columns, asked: Array, is_open: Array) -> int | None:
-    if not len(asked) or int(topology.node(name).socket_options.get("rcvtimeo", _FOR_EVER_MS)) != _FOR_EVER_MS:
+    node = topology.node(name)
+    patience_ms = int(node.socket_options.get("rcvtimeo", _FOR_EVER_MS))
+    if not len(asked) or patience_ms != _FOR_EVER_MS or "timeout_ns" in node.options:
         return None
     last = int(np.argmax(table.seq[asked]))
     return int(table.sent_ns[asked[last]]) if is_open[last] else None

@@ -1,13 +1,14 @@
-"""What patterns share: a load, options that many roles have, nodes of one program, and the envelope's two helpers."""
+"""What patterns share: a load, nodes of one program, and helpers of those that pass messages on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from harness.load import Arrivals, Service
-from harness.node import STAMP_BYTES, Node, configure
+from harness.node import Node, configure
+from harness.roles import Program, reference
 from harness.topology import Endpoint, Flow, Topology, Transport, members
 from harness.topology import Node as NodeSpec
 
@@ -49,60 +50,19 @@ class Load:
         return asdict(arrivals)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SenderOptions:
-    """Of a role that sends when due. ``socket``: socket options by pyzmq's names."""
-
-    arrivals: Arrivals
-    size_bytes: int = STAMP_BYTES
-    socket: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiverOptions:
-    """Of a role that works on what it receives. ``service``: how long on each message."""
-
-    service: Service = field(default_factory=Service)
-    socket: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerOptions:
-    """Of a role that answers. ``service``: how long it works on each request; ``size_bytes``: of a reply."""
-
-    service: Service = field(default_factory=Service)
-    size_bytes: int = STAMP_BYTES
-    socket: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerOptions:
-    """Of a role that passes messages on. ``socket``: options of both its sockets, as far as each has them."""
-
-    socket: Mapping[str, Any] = field(default_factory=dict)
-
-
-class _Program(Protocol):
-    __module__: str
-    __name__: str
-
-    def __call__(self, node: Node, options: Any, /) -> None: ...
-
-
-def spec(program: _Program, name: str, group: str = "", **options: Any) -> NodeSpec:
+def spec(program: Program, name: str, group: str = "", **options: Any) -> NodeSpec:
     """A node that runs this function; ``group`` is its own name unless it is one of several."""
-    reference = f"{program.__module__}:{program.__name__}"
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
-    return NodeSpec(name=name, group=group or name, program=reference, options=plain)
+    return NodeSpec(name=name, group=group or name, program=reference(program), options=plain)
 
 
-def specs(program: _Program, groups: Mapping[str, int], **options: Any) -> tuple[NodeSpec, ...]:
+def specs(program: Program, groups: Mapping[str, int], **options: Any) -> tuple[NodeSpec, ...]:
     """All nodes of these groups, alike."""
     return tuple(spec(program, name, group, **options) for group, name in members(groups))
 
 
 def senders(
-    program: _Program, groups: Mapping[str, int], load: Load, duration_ns: int, **options: Any
+    program: Program, groups: Mapping[str, int], load: Load, duration_ns: int, **options: Any
 ) -> tuple[NodeSpec, ...]:
     """All nodes of these groups, each with its own schedule of the load."""
     every = members(groups)

@@ -8,7 +8,8 @@ from typing import Any
 
 from harness.load import Arrivals
 from harness.node import STAMP_BYTES, Node, configure
-from harness.patterns._parts import Load, ServerOptions, names, receive_until, spec, specs
+from harness.patterns._parts import Load, names, receive_until, spec, specs
+from harness.roles import ServerOptions
 from harness.topology import Endpoint, Flow, Topology
 
 

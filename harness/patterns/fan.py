@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from harness.node import Node, configure
 from harness.patterns import pipeline
-from harness.patterns._parts import ReceiverOptions, ServerOptions, configure_both, names, spec, specs
+from harness.patterns._parts import configure_both, names, spec, specs
+from harness.roles import ReceiverOptions, ServerOptions
 from harness.topology import Endpoint, Flow, Topology
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from harness.node import Node, configure
 from harness.patterns import pubsub
-from harness.patterns._parts import BrokerOptions, SenderOptions, configure_both, names, senders, spec, specs
+from harness.patterns._parts import configure_both, names, senders, spec, specs
+from harness.roles import BrokerOptions, SenderOptions
 from harness.topology import Endpoint, Flow, Topology
 
 

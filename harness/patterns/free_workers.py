@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from harness.load import Service
 from harness.node import Node, configure
 from harness.patterns import pipeline
-from harness.patterns._parts import SenderOptions, names, spec, specs
+from harness.patterns._parts import names, spec, specs
+from harness.roles import SenderOptions
 from harness.topology import Endpoint, Flow, Topology
 from harness.units import Within
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from harness.node import Node, configure
 from harness.patterns import reqrep
-from harness.patterns._parts import BrokerOptions, ServerOptions, brokered, configure_both, senders, spec, specs
+from harness.patterns._parts import brokered, configure_both, senders, spec, specs
+from harness.roles import BrokerOptions, ServerOptions
 from harness.topology import Topology
 
 READY = b"READY"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.node import Node, configure
-from harness.patterns._parts import Load, ReceiverOptions, SenderOptions, spec
+from harness.patterns._parts import Load, spec
+from harness.roles import ReceiverOptions, SenderOptions
 from harness.topology import Endpoint, Flow, Topology
 
 

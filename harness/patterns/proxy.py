@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from harness.node import Node, configure
 from harness.patterns import reqrep
-from harness.patterns._parts import ServerOptions, brokered, configure_both, senders, spec, specs
+from harness.patterns._parts import brokered, configure_both, senders, spec, specs
+from harness.roles import ServerOptions
 from harness.topology import Topology
 from harness.units import Within
 

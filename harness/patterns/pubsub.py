@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.node import Node, configure
-from harness.patterns._parts import Load, ReceiverOptions, SenderOptions, names, spec, specs
+from harness.patterns._parts import Load, names, spec, specs
+from harness.roles import ReceiverOptions, SenderOptions
 from harness.topology import Endpoint, Flow, Topology
 
 

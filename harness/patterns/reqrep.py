@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.node import Node, configure
-from harness.patterns._parts import Load, SenderOptions, ServerOptions, names, senders, spec
+from harness.patterns._parts import Load, names, senders, spec
+from harness.roles import SenderOptions, ServerOptions
 from harness.topology import Endpoint, Flow, Topology
 
 

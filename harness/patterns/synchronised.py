@@ -9,7 +9,8 @@ from typing import Any
 from harness.load import Arrivals
 from harness.node import STAMP_BYTES, Node, configure
 from harness.patterns import pubsub
-from harness.patterns._parts import ReceiverOptions, names, spec, specs
+from harness.patterns._parts import names, spec, specs
+from harness.roles import ReceiverOptions
 from harness.topology import Endpoint, Flow, Topology
 
 HELLO = b"HELLO"
