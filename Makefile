@@ -52,8 +52,8 @@ PYTEST = run() { $(PY) -m pytest "$$@" $(ARGS); status=$$?; test $$status -eq 0 
 
 test: $(READY)  ## Run the tests: pure and simulated ones in parallel, live ones as far as they wait, the rest one by one
 	@$(PYTEST) -n 2 -m "not live"
-	@$(PYTEST) -n 8 -m live tests/both tests/conformance
-	@$(PYTEST) -n 2 -m "live and not alone" --ignore tests/both --ignore tests/conformance
+	@$(PYTEST) -n 12 -m live tests/both tests/conformance
+	@$(PYTEST) -n 4 -m "live and not alone" --ignore tests/both --ignore tests/conformance
 	@$(PYTEST) -m "live and alone"
 
 pyzmq-suite: $(READY)  ## Run pyzmq's own tests on the real library and on the twin, side by side

@@ -33,7 +33,7 @@ pytestmark = [
 
 STRIKES = 100
 JANITOR = str(guard.__file__)
-AT_A_TIME = 4
+AT_A_TIME = 8
 ALLOWED_S = 2.0
 WITH_JANITOR = 0
 """In place of a signal: SIGKILL for the janitor and then for the harness, so that nobody is left to clean up."""
