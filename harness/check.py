@@ -22,7 +22,7 @@ from harness import health, kinds
 from harness.ledger import Ledger, credit
 from harness.ledger.columns import codes, columns, integers
 from harness.ledger.inference import BREAK_CAUSES, JOIN_CAUSES, Links
-from harness.ledger.stays import crashes, happened
+from harness.ledger.stays import crashes, departures, happened
 from harness.run import Run
 from harness.trace import CAUSES, NONE, Kind, Trace
 
@@ -33,7 +33,8 @@ BREAK_TOLERANCE = 0.01
 """Of the causes that are inferred around broken connections so many may be wrong."""
 
 AT_A_CRASH_BYTES = 16_384
-"""A batch and a small kernel buffer: no better does an observer know how much lay in a process that died."""
+"""A batch and a small kernel buffer: no better does an observer know how much lay in a process that died, or what was
+still meant for a socket that its program had closed."""
 
 _CRASH_CAUSES = ("crash_unread", "crash_unsent")
 _INFERABLE = (
@@ -45,6 +46,7 @@ _INFERABLE = (
     "hwm_router",
     "rejected",
     "late_reply",
+    "linger",
     "datagram",
 )
 
@@ -273,7 +275,8 @@ def _inference(run: Run, trace: Trace, ledger: Ledger) -> Law:
     The premise is a receiver that subscribed to everything, and a cause that leaves a mark outside: a row with any
     other true cause is beyond it, and so are live runs of the same experiment, which the detail says. When exactly a
     connection ended, either side learns a little later than the other: where one broke, a share of
-    :data:`BREAK_TOLERANCE` may be wrong, and for each process that died :data:`AT_A_CRASH_BYTES`.
+    :data:`BREAK_TOLERANCE` may be wrong, and :data:`AT_A_CRASH_BYTES` for each process that died and
+    each socket that its program has closed.
     """
     truth, names = codes(ledger.messages, "cause")
     inferred, inferred_names = codes(ledger.messages, "inferred")
@@ -285,7 +288,8 @@ def _inference(run: Run, trace: Trace, ledger: Ledger) -> Law:
     wrong = np.flatnonzero(premise & (kinds_of[truth] != inferred_kinds[inferred]))
     scored = int(np.count_nonzero(premise))
     broke = bool(np.isin(names, (*BREAK_CAUSES, *_CRASH_CAUSES))[truth[truth >= 0]].any())
-    deaths = len(list(crashes(run, happened(trace))))
+    events = happened(trace)
+    deaths = len([*crashes(run, events), *departures(run, events)])
     sizes = integers(ledger.messages, "size_bytes")[wrong]
     allowed = BREAK_TOLERANCE * scored if broke else 0
     if len(wrong) > allowed and int(sizes.sum()) > deaths * AT_A_CRASH_BYTES:

@@ -44,6 +44,8 @@ _WIRE = CAUSES.index("disconnect_wire")
 _UNREAD = CAUSES.index("crash_unread")
 _UNSENT = CAUSES.index("crash_unsent")
 _LATE = CAUSES.index("late_reply")
+_LINGER = CAUSES.index("linger")
+_UP, _DOWN = EVENTS.index("handshake_succeeded"), EVENTS.index("disconnected")
 _FINISHED = EVENTS.index("finished")
 
 
@@ -107,7 +109,29 @@ def infer_dealt(run: Run, events: Array, flow: Flow, endpoint: Endpoint, sender:
             causes[chosen] = _in_the_break(run, one, owed, mine, chosen)
     if not binds and _nobody_is_there(breaks, run, events, flow, endpoint, sender):
         causes[left] = WAITS
+    if not binds and endpoint.socket_type(sender) == "REQ":
+        causes[_left_behind(run, events, sender, owed)] = _LINGER
     return causes
+
+
+def _left_behind(run: Run, events: Array, sender: str, owed: Owed) -> list[int]:
+    """Rows of a connecting REQ that never left: no connection from then until its program asked on a new socket.
+
+    A REQ sends again without an answer only if it is another one, or relaxed. Who asks for the same once more has just
+    opened it.
+    """
+    if run.topology.node(sender).socket_options.get("req_relaxed"):
+        return []
+    own = events[(events["node"] == run.topology.node_id(sender)) & np.isin(events["flag"], (_UP, _DOWN))]
+    own = own[np.argsort(own["time_ns"], kind="stable")]
+    found = []
+    for row in np.flatnonzero(~owed.received[:-1]).tolist():
+        first, last = np.searchsorted(own["time_ns"], owed.sent_ns[row : row + 2])
+        anew = row > 0 and owed.intended_ns[row] == owed.intended_ns[row - 1]
+        connected = not anew and first > 0 and own["flag"][first - 1] == _UP
+        if not connected and not (own["flag"][first:last] == _UP).any():
+            found.append(row)
+    return found
 
 
 def _breaks(run: Run, events: Array, flow: Flow, endpoint: Endpoint, sender: str) -> Iterator[_Break]:

@@ -43,8 +43,6 @@ BREAK_CAUSES = ("disconnect_pipe", "disconnect_wire")
 """In the connection when it broke; an observer cannot tell where."""
 
 _FOR_EVER_NS = 1 << 62
-_COMMANDS_NS = 5_000_000
-"""A program that is busy sending hears from its I/O thread that a peer has gone so much later at most (F43)."""
 _NO_PEER = CAUSES.index("no_peer")
 _HWM_SENDER = CAUSES.index("hwm_sender")
 _CONFLATED = CAUSES.index("conflated")
@@ -209,12 +207,19 @@ def _infer_published(run: Run, trace: Trace, links: Links, owed: Owed, inferred:
             else:
                 _infer_one(got[:, column], causes[:, column], closed)
             if endpoint.connects(name, receiver) and _conflates(run.topology, name, receiver):
-                causes[causes[:, column] == _HWM_SENDER, column] = _CONFLATED
+                _tell_conflated(got[:, column], causes[:, column])
 
 
 def _conflates(topology: Topology, *names: str) -> bool:
     """Whether one of these keeps the last message only: its pipe is never full (F68)."""
     return any(topology.node(name).socket_options.get("conflate") for name in names)
+
+
+def _tell_conflated(received: Array, causes: Array) -> None:
+    """What is missing was overwritten; or, before the first that arrived, met no subscription: nobody can tell."""
+    causes[causes == _HWM_SENDER] = _CONFLATED
+    if received.any():
+        causes[: int(np.argmax(received))] = UNTOLD
 
 
 def _closed(trace: Trace, links: Links, node: str) -> bool:
@@ -240,8 +245,6 @@ def _infer_stays(seen: Seen, causes: Array, known: list[Stay], closed: bool, wai
             _infer_one(received[rows], found[rows], closed)
         else:
             infer_broken(seen.take(rows), found[rows], stay, marks)
-        if stay.receiver_left and stay.down_ns is not None:
-            found[(sent >= stay.down_ns) & (sent < stay.down_ns + _COMMANDS_NS)] = UNTOLD
     if (absent & received).any():
         return
     causes[:] = found

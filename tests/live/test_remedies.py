@@ -54,6 +54,7 @@ def test_a_pirate_asks_again() -> None:
     ledger = played("server-crash", "pirate", *CRASH)
     assert marked(ledger, "asks again") >= 4
     assert marked(ledger, "gives up") == 0
+    assert ledger.lost["linger"] > 0
     rows = [row for row in ledger.messages.to_pylist() if row["receiver"] == "client-1" and row["fate"] == "delivered"]
     assert max(row["received_ns"] for row in rows) > 1_400_000_000
 

@@ -14,6 +14,7 @@ from harness import config, plan
 from harness.check import Checks
 from harness.ledger import Ledger
 from harness.ledger.inference import BREAK_CAUSES, JOIN_CAUSES
+from harness.ledger.stays import departures, happened
 from harness.load import Service
 from harness.patterns import pipeline, pubsub, reqrep
 from harness.run import FaultSpec, Run
@@ -103,13 +104,14 @@ def test_an_observer_would_name_the_true_cause_of_99_of_100_lost_messages() -> N
     for name in NAMES:
         experiment = config.load(EXPERIMENTS / f"{name}.toml")
         for run in plan.plan(experiment, ["sim"], seed=FIRST_SEED, replications=2):
-            _, ledger, _ = judged(run)
+            trace, ledger, _ = judged(run)
             here = same = 0
             for row in ledger.messages.filter(pc.equal(ledger.messages["fate"], "lost")).to_pylist():
                 here += 1
                 same += row["inferred"] is not None and alike(row["inferred"]) == alike(row["cause"])
-            # A handful more or less at a break weighs much where little is lost.
-            assert same >= min(0.99 * here, here - 10), (name, run.variant, run.seed, same, here)
+            # A handful more or less at a break weighs much where little is lost, and some receivers leave often.
+            left = len(list(departures(run, happened(trace))))
+            assert same >= min(0.99 * here, here - max(10, 5 * left)), (name, run.variant, run.seed, same, here)
             lost, right = lost + here, right + same
     assert lost > 10_000
     assert right >= 0.99 * lost, (right, lost)

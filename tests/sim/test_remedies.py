@@ -57,6 +57,11 @@ def lost(ledger: Ledger, receiver: str) -> Counter[str]:
     return Counter(row["cause"] for row in rows(ledger, receiver) if row["fate"] == "lost")
 
 
+def told(ledger: Ledger, cause: str) -> Counter[str]:
+    """What an observer takes for the cause of those losses."""
+    return Counter(row["inferred"] for row in ledger.messages.to_pylist() if row["cause"] == cause)
+
+
 def oldest_ns(ledger: Ledger, receiver: str) -> int:
     """The greatest age of a message when it was received."""
     found = [row["received_ns"] - row["sent_ns"] for row in rows(ledger, receiver) if row["fate"] == "delivered"]
@@ -151,6 +156,7 @@ def test_a_pirate_goes_on_after_the_server_has_crashed() -> None:
     assert marked(pirate, "asks again") >= 8
     assert marked(pirate, "gives up") == 0
     assert pirate.lost["linger"] > 0, "what was asked while nobody was there left with its socket"
+    assert told(pirate, "linger") == {"linger": pirate.lost["linger"]}
 
 
 def test_a_pirate_gives_up_in_the_end() -> None:
@@ -173,6 +179,8 @@ def test_a_snail_leaves_before_its_news_are_old() -> None:
     assert oldest_ns(snail, "slow") < 60 * MS
     assert marked(snail, "is too late") >= 2
     assert {"no_peer", "close_unread"} <= set(lost(snail, "slow"))
+    assert set(told(snail, "close_unread")) == {"close_unread"}
+    assert set(told(snail, "no_peer")) == {"no_peer"}
     assert sum(lost(snail, "fast").values()) == 0
 
 
