@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from dataclasses import fields
+from dataclasses import fields, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from harness import config, kinds, plan, remedies
+from harness.config import remedies as stage
 from harness.ledger import Ledger
-from harness.remedies import MisfitError
+from harness.remedies import MisfitError, heartbeat
 from harness.run import load_program
 from harness.topology import Topology
 from tests import gallery
@@ -229,3 +231,15 @@ def test_what_an_experiment_says_of_a_node_comes_last() -> None:
     assert topology.node("client-1").options["retries"] == 3
     assert options_of(topology, "client-1")["heartbeat_ivl"] == 20
     assert options_of(topology, "server")["heartbeat_ivl"] == 30
+
+
+def test_a_node_that_a_remedy_adds_can_be_refined(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_spare(topology: Topology, options: heartbeat.Options) -> Topology:
+        spare = replace(topology.node("server"), name="spare", group="spare")
+        return replace(topology, nodes=(*topology.nodes, spare))
+
+    adding = SimpleNamespace(Options=heartbeat.Options, apply=with_spare)
+    monkeypatch.setattr(stage, "module_of", lambda *_: adding)
+    overrides = ('remedy={ one={ kind="spare" } }', 'node.spare={ service={ constant="7ms" } }')
+    spare = config.load(EXPERIMENTS / "request-reply.toml", overrides).plain.topology.node("spare")
+    assert spare.options["service"]["mean_ns"] == 7 * MS
