@@ -12,7 +12,7 @@ that held it; or the one who asked has gone on meanwhile and throws it away.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +98,9 @@ def infer_dealt(run: Run, events: Array, flow: Flow, endpoint: Endpoint, sender:
     causes = np.full(len(owed.received), UNTOLD, dtype=np.int8)
     left = ~owed.received
     binds = sender == endpoint.binder
-    breaks = sorted(_breaks(run, events, flow, endpoint, sender), key=lambda one: one.ended_ns)
+    peers = [name for name in flow.receivers if endpoint.connects(sender, name)]
+    known = {name: stays(run, events, endpoint, sender, name) for name in peers}
+    breaks = sorted(_breaks(known), key=lambda one: one.ended_ns)
     # Who ended late is asked first for what was sent before his end, and only then who was told late of an earlier one.
     for late_ns in (0, LATE_NEWS_NS):
         for one in breaks:
@@ -107,7 +109,8 @@ def infer_dealt(run: Run, events: Array, flow: Flow, endpoint: Endpoint, sender:
             chosen = first + np.flatnonzero(left[first:last])
             left[chosen] = False
             causes[chosen] = _in_the_break(run, one, owed, mine, chosen)
-    if not binds and _nobody_is_there(breaks, run, events, flow, endpoint, sender):
+    somebody_is_there = any(lives and lives[-1].down_ns is None for lives in known.values())
+    if not binds and not somebody_is_there:
         causes[left] = WAITS
     if not binds and endpoint.socket_type(sender) == "REQ":
         causes[_left_behind(run, events, sender, owed)] = _LINGER
@@ -134,15 +137,13 @@ def _left_behind(run: Run, events: Array, sender: str, owed: Owed) -> list[int]:
     return found
 
 
-def _breaks(run: Run, events: Array, flow: Flow, endpoint: Endpoint, sender: str) -> Iterator[_Break]:
-    for receiver in flow.receivers:
-        if not endpoint.connects(sender, receiver):
-            continue
-        known = stays(run, events, endpoint, sender, receiver)
-        for number, stay in enumerate(known):
+def _breaks(known: Mapping[str, Sequence[Stay]]) -> Iterator[_Break]:
+    """The ends of connections; ``known``: for each receiver all that there were, in order."""
+    for receiver, lives in known.items():
+        for number, stay in enumerate(lives):
             if stay.down_ns is not None:
-                following = known[number + 1].up_ns if number + 1 < len(known) else None
-                died_ns = next((one.down_ns for one in known[number:] if one.receiver_died), None)
+                following = lives[number + 1].up_ns if number + 1 < len(lives) else None
+                died_ns = next((one.down_ns for one in lives[number:] if one.receiver_died), None)
                 yield _Break(receiver, stay, stay.down_ns, following, died_ns)
 
 
@@ -176,15 +177,6 @@ def _in_the_break(run: Run, one: _Break, owed: Owed, mine: Array, chosen: Array)
     if one.stay.receiver_died or not read_on.any():
         found[: room(run.topology, one.receiver, "rcvhwm", int(owed.size_bytes[chosen[0]]))] = _UNREAD
     return found
-
-
-def _nobody_is_there(
-    breaks: list[_Break], run: Run, events: Array, flow: Flow, endpoint: Endpoint, sender: str
-) -> bool:
-    """Whether a connecting sender had no connection at the end, to which of its peers ever."""
-    ended = {one.receiver for one in breaks if one.next_ns is None}
-    peers = [name for name in flow.receivers if endpoint.connects(sender, name)]
-    return all(name in ended or not stays(run, events, endpoint, sender, name) for name in peers)
 
 
 def infer_answers(run: Run, events: Array, endpoint: Endpoint, sender: str, owed: Owed, requests: Owed) -> Array:

@@ -107,10 +107,10 @@ class Links:
 def _last_sent(records: Array) -> dict[int, int]:
     """Node to the time at which it entered ``send`` for the last time."""
     sends = records[["node", "time_ns"]][(records["kind"] >= Kind.ATTEMPT) & (records["kind"] <= Kind.REJECTED)]
-    last: dict[int, int] = {}
-    for node in np.unique(sends["node"]).tolist():
-        last[node] = int(sends["time_ns"][sends["node"] == node].max())
-    return last
+    nodes, which = np.unique(sends["node"], return_inverse=True)
+    last_ns = np.full(len(nodes), -_FOR_EVER_NS)
+    np.maximum.at(last_ns, which, sends["time_ns"])
+    return dict(zip(nodes.tolist(), last_ns.tolist(), strict=True))
 
 
 def publishers(topology: Topology, flow: Array, sender: Array) -> Iterator[tuple[Flow, str, list[str], slice]]:
@@ -122,14 +122,21 @@ def publishers(topology: Topology, flow: Array, sender: Array) -> Iterator[tuple
             position of the receiver in the flow, all receivers (but the sender itself) for each message.
         sender: position of each row's sender, shape (rows,).
     """
+    for one, name, rows in _spans_of_senders(topology, flow, sender):
+        receivers = [receiver for receiver in one.receivers if receiver != name]
+        if one.delivery == "all" and receivers:
+            yield one, name, receivers, rows
+
+
+def _spans_of_senders(topology: Topology, flow: Array, sender: Array) -> Iterator[tuple[Flow, str, slice]]:
+    """Each sender of each flow that has rows, and these; they stand ordered by flow and sender."""
+    nodes = len(topology.nodes)
+    whose = flow.astype(np.int64) * nodes + sender
     for number, one in enumerate(topology.flows):
-        if one.delivery != "all":
-            continue
         for name in one.senders:
-            rows = np.flatnonzero((flow == number) & (sender == topology.node_id(name)))
-            receivers = [receiver for receiver in one.receivers if receiver != name]
-            if len(rows) and receivers:
-                yield one, name, receivers, slice(int(rows[0]), int(rows[-1]) + 1)
+            first, last = np.searchsorted(whose, number * nodes + topology.node_id(name) + np.arange(2)).tolist()
+            if first < last:
+                yield one, name, slice(first, last)
 
 
 def infer(run: Run, trace: Trace, owed: Owed) -> Array:
@@ -141,26 +148,20 @@ def infer(run: Run, trace: Trace, owed: Owed) -> Array:
     """
     inferred = np.full(len(owed.received), UNTOLD, dtype=np.int8)
     events, links = happened(trace), Links(run, trace)
-    _infer_published(run, trace, links, owed, inferred)
+    _infer_published(run, trace, events, links, owed, inferred)
     topology = run.topology
-    nodes = len(topology.nodes)
-    whose = owed.flow.astype(np.int64) * nodes + owed.sender
-    for number, flow in enumerate(topology.flows):
+    for flow, name, rows in _spans_of_senders(topology, owed.flow, owed.sender):
         endpoint = topology.endpoint_of(flow)
-        if endpoint is None or flow.delivery == "all":
+        if endpoint is None or flow.delivery == "all" or owed.received[rows].all():
             continue
-        for name in flow.senders:
-            rows = slice(*np.searchsorted(whose, number * nodes + topology.node_id(name) + np.arange(2)).tolist())
-            if owed.received[rows].all():
-                continue
-            if flow.delivery == "one" and endpoint.socket_type(name) in DEALERS:
-                inferred[rows] = infer_dealt(run, events, flow, endpoint, name, owed.take(rows))
-            elif flow.delivery == "addressed" and endpoint.socket_type(name) == "REP":
-                requests = owed.take(np.isin(owed.flow, _requests(topology, flow, name)))
-                inferred[rows] = infer_answers(run, events, endpoint, name, owed.take(rows), requests)
-            elif flow.delivery == "addressed" and endpoint.socket_type(name) == "ROUTER":
-                still = [receiver for receiver in flow.receivers if _closed(trace, links, receiver)]
-                inferred[rows] = infer_routed(run, events, endpoint, name, owed.take(rows), still)
+        if flow.delivery == "one" and endpoint.socket_type(name) in DEALERS:
+            inferred[rows] = infer_dealt(run, events, flow, endpoint, name, owed.take(rows))
+        elif flow.delivery == "addressed" and endpoint.socket_type(name) == "REP":
+            requests = owed.take(np.isin(owed.flow, _requests(topology, flow, name)))
+            inferred[rows] = infer_answers(run, events, endpoint, name, owed.take(rows), requests)
+        elif flow.delivery == "addressed" and endpoint.socket_type(name) == "ROUTER":
+            still = [receiver for receiver in flow.receivers if _closed(trace, links, receiver)]
+            inferred[rows] = infer_routed(run, events, endpoint, name, owed.take(rows), still)
     return inferred
 
 
@@ -173,9 +174,8 @@ def _requests(topology: Topology, answers: Flow, answerer: str) -> list[int]:
     ]
 
 
-def _infer_published(run: Run, trace: Trace, links: Links, owed: Owed, inferred: Array) -> None:
+def _infer_published(run: Run, trace: Trace, events: Array, links: Links, owed: Owed, inferred: Array) -> None:
     """The rows of flows that owe each message to all; written into ``inferred``."""
-    events = happened(trace)
     for one, name, receivers, span in publishers(run.topology, owed.flow, owed.sender):
         endpoint = run.topology.endpoint_of(one)
         if endpoint is None or endpoint.socket_type(name) not in PUBLISHERS:

@@ -43,9 +43,11 @@ def infer_multicast(sender: Node, sent_ns: Array, size_bytes: int, received: Arr
         closed: for each receiver whether the end of the stream may be judged.
     """
     causes = np.full(received.shape, -1, dtype=np.int8)
-    somewhere = received.any(axis=1)
-    nowhere = ~somewhere & _may_be_full(sender, sent_ns, size_bytes)
+    somewhere = np.asarray(received.any(axis=1))
+    nowhere = ~somewhere
     nowhere[: int(np.argmax(somewhere))] = False  # nobody was there
+    if nowhere.any():
+        nowhere &= _may_be_full(sender, sent_ns, size_bytes)
     for column, whole in enumerate(closed):
         got = received[:, column]
         if not got.any():

@@ -64,14 +64,15 @@ def departures(run: Run, events: Array) -> Iterator[tuple[int, int]]:
     A socket that is closed has nobody left to tell. Only of nodes with one socket, which connects, can it be known.
     """
     killings = dict.fromkeys(crashes(run, events))
-    for position, node in enumerate(run.topology.nodes):
-        ends = [end for end in run.topology.endpoints if node.name in (end.binder, *end.connecters)]
-        if len(ends) != 1 or node.name == ends[0].binder:
+    events = events[np.isin(events["flag"], (_UP, _DOWN, *_KILLING)) & (events["node"] < len(run.topology.nodes))]
+    events = events[np.argsort(events["time_ns"], kind="stable")]
+    for position in np.unique(events["node"]).tolist():
+        name = run.topology.nodes[position].name
+        ends = [end for end in run.topology.endpoints if name in (end.binder, *end.connecters)]
+        if len(ends) != 1 or name == ends[0].binder:
             continue
-        own = events[(events["node"] == position) & np.isin(events["flag"], (_UP, _DOWN, *_KILLING))]
-        own = own[np.argsort(own["time_ns"], kind="stable")]
         is_up = False
-        for flag, time_ns in own[["flag", "time_ns"]].tolist():
+        for flag, time_ns in events[["flag", "time_ns"]][events["node"] == position].tolist():
             if flag == _UP and is_up:
                 yield position, time_ns
             is_up = flag == _UP or (is_up and flag in _KILLING and (position, time_ns) not in killings)
