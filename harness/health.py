@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from harness.ledger.inference import PUBLISHERS
 from harness.run import Run, schedule
-from harness.topology import Node
+from harness.topology import Endpoint, Node
 from harness.trace import NONE, Kind, Trace
 
 LATE_NS = 5_000_000
@@ -49,7 +49,7 @@ def offered(run: Run, trace: Trace) -> Judgement:
     records = trace.records
     sends = (records["kind"] >= Kind.ATTEMPT) & (records["kind"] <= Kind.REJECTED) & (records["peer"] == NONE)
     ended = trace.environment.get("memory_ends", {})
-    free = [number for number, node in enumerate(run.topology.nodes) if _is_free(run, node) and node.name not in ended]
+    free = [number for number in _free(run) if run.topology.nodes[number].name not in ended]
     of_free = sends & np.isin(records["node"], free)
     decides = bool(of_free.any())
     sends = of_free if decides else sends
@@ -71,16 +71,26 @@ def offered(run: Run, trace: Trace) -> Judgement:
     return Judgement("unknown", f"{detail}: the run missed its rate, or its senders were held up", decides)
 
 
-def _is_free(run: Run, node: Node) -> bool:
-    """Whether nothing but the machine can keep this node from sending when it is due."""
-    sends_to = [run.topology.endpoint_of(flow) for flow in run.topology.flows if node.name in flow.senders]
-    never_blocks = bool(sends_to) and all(
-        endpoint is not None and endpoint.socket_type(node.name) in PUBLISHERS for endpoint in sends_to
-    )
+def _free(run: Run) -> list[int]:
+    """Positions of the nodes that nothing but the machine can keep from sending when they are due."""
+    topology = run.topology
+    endpoints: dict[str, list[Endpoint | None]] = {}
+    for flow in topology.flows:
+        for name in flow.senders:
+            endpoints.setdefault(name, []).append(topology.endpoint_of(flow))
     hit = {fault.options.get("node") for fault in run.faults}
-    together = next(nodes for nodes in run.topology.together() if run.topology.node_id(node.name) in nodes)
-    disturbed = any(run.topology.nodes[one].name in hit for one in together)
-    return never_blocks and not disturbed and not node.socket_options.get("xpub_nodrop")
+    disturbed: set[int] = set()
+    for nodes in topology.together():
+        if any(topology.nodes[one].name in hit for one in nodes):
+            disturbed.update(nodes)
+    return [
+        number
+        for number, node in enumerate(topology.nodes)
+        if number not in disturbed
+        and node.name in endpoints
+        and all(end is not None and end.socket_type(node.name) in PUBLISHERS for end in endpoints[node.name])
+        and not node.socket_options.get("xpub_nodrop")
+    ]
 
 
 def _short(node: Node, sends: npt.NDArray[Any]) -> str:
