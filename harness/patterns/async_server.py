@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
-from harness.load import Arrivals, Service
-from harness.node import STAMP_BYTES, Message, Node, configure
+from harness.load import Service
+from harness.node import Message, Node, configure
 from harness.patterns._parts import Load, names, receive_until, senders, spec
+from harness.roles import SenderOptions, ServerOptions
 from harness.topology import Endpoint, Flow, Topology
 from harness.units import Within
 
@@ -30,23 +31,17 @@ class Options(Load):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClientOptions:
+class ClientOptions(SenderOptions):
     """Of every client. ``service``: how long it works on each reply."""
 
-    arrivals: Arrivals
-    size_bytes: int = STAMP_BYTES
     service: Service = field(default_factory=Service)
-    socket: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerOptions:
-    """Of the role ``server``. ``service``: how long it works on each reply; ``answers``: at most to one request."""
+class PiecesOptions(ServerOptions):
+    """Of the role ``server``, which works on each reply. ``answers``: at most to one request."""
 
-    service: Service = field(default_factory=Service)
-    size_bytes: int = STAMP_BYTES
     answers: Annotated[int, Within(1, 1000)] = 4
-    socket: Mapping[str, Any] = field(default_factory=dict)
 
 
 def client(node: Node, options: ClientOptions) -> None:
@@ -62,7 +57,7 @@ def client(node: Node, options: ClientOptions) -> None:
         node.work(options.service.draw(node.rng))
 
 
-def server(node: Node, options: ServerOptions) -> None:
+def server(node: Node, options: PiecesOptions) -> None:
     """Bind; take a request if there is one, and send one piece to whoever is next: the short overtake the long."""
     service = node.context.socket(node.zmq.ROUTER)
     configure(service, options.socket)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from harness.load import Arrivals
-from harness.node import STAMP_BYTES, Node, configure
+from harness.node import Node, configure
 from harness.patterns._parts import Load, names, receive_until, spec, specs
-from harness.roles import ServerOptions
+from harness.roles import SenderOptions, ServerOptions
 from harness.topology import Endpoint, Flow, Topology
 
 
@@ -27,13 +25,10 @@ class Options(Load):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClientOptions:
+class ClientOptions(SenderOptions):
     """Of the role ``client``. ``servers``: the endpoints to which it connects; each bears its server's name."""
 
-    arrivals: Arrivals
     servers: tuple[str, ...]
-    size_bytes: int = STAMP_BYTES
-    socket: Mapping[str, Any] = field(default_factory=dict)
 
 
 def client(node: Node, options: ClientOptions) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
-from harness.load import Service
 from harness.node import Node, configure
 from harness.patterns import pipeline
 from harness.patterns._parts import names, spec, specs
-from harness.roles import SenderOptions
+from harness.roles import ReceiverOptions, SenderOptions
 from harness.topology import Endpoint, Flow, Topology
 from harness.units import Within
 
@@ -30,12 +28,10 @@ class Options(pipeline.Options):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerOptions:
-    """Of every worker. ``service``: how long it works on each task; ``credit``: how often it is free at first."""
+class WorkerOptions(ReceiverOptions):
+    """Of every worker. ``credit``: how often it is free at first."""
 
-    service: Service = field(default_factory=Service)
     credit: Annotated[int, Within(1, 1000)] = 1
-    socket: Mapping[str, Any] = field(default_factory=dict)
 
 
 def ventilator(node: Node, options: SenderOptions) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from harness.node import Node, configure
 from harness.patterns import reqrep
 from harness.patterns._parts import brokered, configure_both, senders, spec, specs
-from harness.roles import ServerOptions
+from harness.roles import BrokerOptions, ServerOptions
 from harness.topology import Topology
 from harness.units import Within
 
@@ -28,11 +28,10 @@ class Options(reqrep.Options):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProxyOptions:
-    """Of the role ``proxy``. ``socket``: options of both its sockets, as far as each has them."""
+class ProxyOptions(BrokerOptions):
+    """Of the role ``proxy``. ``shows``: of so many messages it writes down every frame."""
 
     shows: Annotated[int, Within(0, 1000)] = 0
-    socket: Mapping[str, Any] = field(default_factory=dict)
 
 
 def proxy(node: Node, options: ProxyOptions) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from harness.load import Arrivals
-from harness.node import STAMP_BYTES, Node, configure
+from harness.node import Node, configure
 from harness.patterns import pubsub
 from harness.patterns._parts import names, spec, specs
-from harness.roles import ReceiverOptions
+from harness.roles import ReceiverOptions, SenderOptions
 from harness.topology import Endpoint, Flow, Topology
 
 HELLO = b"HELLO"
@@ -23,13 +20,10 @@ class Options(pubsub.Options):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublisherOptions:
+class PublisherOptions(SenderOptions):
     """Of the role ``pub``. ``expected``: for so many subscribers it waits; ``socket``: of the PUB."""
 
-    arrivals: Arrivals
     expected: int
-    size_bytes: int = STAMP_BYTES
-    socket: Mapping[str, Any] = field(default_factory=dict)
 
 
 def publisher(node: Node, options: PublisherOptions) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import cycle
-from typing import Any
 
-from harness.load import Arrivals, Service
-from harness.node import STAMP_BYTES, Node, configure
+from harness.node import Node, configure
 from harness.patterns._parts import Load, spec
+from harness.roles import ReceiverOptions, SenderOptions
 from harness.topology import Endpoint, Flow, Topology
 
 
@@ -27,22 +26,17 @@ class Options(Load):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublisherOptions:
+class PublisherOptions(SenderOptions):
     """Of the role ``pub``."""
 
-    arrivals: Arrivals
     topics: tuple[str, ...]
-    size_bytes: int = STAMP_BYTES
-    socket: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriberOptions:
+class SubscriberOptions(ReceiverOptions):
     """Of every subscriber. Asking for less here than the pattern says loses what was promised."""
 
     prefixes: tuple[str, ...]
-    service: Service = field(default_factory=Service)
-    socket: Mapping[str, Any] = field(default_factory=dict)
 
 
 def publisher(node: Node, options: PublisherOptions) -> None:
