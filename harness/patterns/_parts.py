@@ -79,6 +79,12 @@ def senders(
     )
 
 
+def sender(program: Program, name: str, load: Load, duration_ns: int, **options: Any) -> NodeSpec:
+    """The one node that sends all of the load."""
+    (only,) = senders(program, {name: 1}, load, duration_ns, **options)
+    return only
+
+
 def names(nodes: Iterable[NodeSpec]) -> tuple[str, ...]:
     """Their names, in order."""
     return tuple(node.name for node in nodes)

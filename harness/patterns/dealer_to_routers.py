@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.node import Node, configure
-from harness.patterns._parts import Load, names, receive_until, spec, specs
+from harness.patterns._parts import Load, names, receive_until, sender, specs
 from harness.roles import SenderOptions, ServerOptions
 from harness.topology import Endpoint, Flow, Topology
 
@@ -60,7 +60,7 @@ def build(options: Options, duration_ns: int) -> Topology:
     """One ``client``, and an endpoint for each server; the flows are named to be on the first of these."""
     servers = specs(server, options.servers, size_bytes=options.reply_size_bytes)
     each = names(servers)
-    asking = spec(client, "client", arrivals=options.schedule(duration_ns), servers=each, size_bytes=options.size_bytes)
+    asking = sender(client, "client", options, duration_ns, servers=each)
     return Topology(
         nodes=(*servers, asking),
         endpoints=tuple(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.node import Node, configure
 from harness.patterns import pipeline
-from harness.patterns._parts import configure_both, names, spec, specs
+from harness.patterns._parts import configure_both, names, sender, spec, specs
 from harness.roles import ReceiverOptions, ServerOptions
 from harness.topology import Endpoint, Flow, Topology
 
@@ -47,9 +47,7 @@ def sink(node: Node, options: ReceiverOptions) -> None:
 
 def build(options: Options, duration_ns: int) -> Topology:
     """The ventilator of a pipeline as it is, on ``work``; the workers; and a ``sink``, on ``results``."""
-    source = spec(
-        pipeline.ventilator, "ventilator", arrivals=options.schedule(duration_ns), size_bytes=options.size_bytes
-    )
+    source = sender(pipeline.ventilator, "ventilator", options, duration_ns)
     workers = specs(worker, options.workers, size_bytes=options.result_size_bytes)
     return Topology(
         nodes=(source, *workers, spec(sink, "sink")),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from harness.node import Node, configure
 from harness.patterns import pipeline
-from harness.patterns._parts import names, spec, specs
+from harness.patterns._parts import names, sender, specs
 from harness.roles import ReceiverOptions, SenderOptions
 from harness.topology import Endpoint, Flow, Topology
 from harness.units import Within
@@ -63,7 +63,7 @@ def worker(node: Node, options: WorkerOptions) -> None:
 
 def build(options: Options, duration_ns: int) -> Topology:
     """As a pipeline: one ``ventilator`` and the workers, all on the endpoint ``work``."""
-    source = spec(ventilator, "ventilator", arrivals=options.schedule(duration_ns), size_bytes=options.size_bytes)
+    source = sender(ventilator, "ventilator", options, duration_ns)
     workers = specs(worker, options.workers, credit=options.credit)
     return Topology(
         nodes=(source, *workers),

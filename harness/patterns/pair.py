@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.node import Node, configure
-from harness.patterns._parts import Load, spec
+from harness.patterns._parts import Load, sender, spec
 from harness.roles import ReceiverOptions, SenderOptions
 from harness.topology import Endpoint, Flow, Topology
 
@@ -41,10 +41,7 @@ def second(node: Node, options: ReceiverOptions) -> None:
 def build(options: Options, duration_ns: int) -> Topology:
     """``first`` and ``second`` on the endpoint ``pair``."""
     return Topology(
-        nodes=(
-            spec(first, "first", arrivals=options.schedule(duration_ns), size_bytes=options.size_bytes),
-            spec(second, "second"),
-        ),
+        nodes=(sender(first, "first", options, duration_ns), spec(second, "second")),
         endpoints=(
             Endpoint(
                 name="pair",

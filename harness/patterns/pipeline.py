@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.node import Node, configure
-from harness.patterns._parts import Load, names, spec, specs
+from harness.patterns._parts import Load, names, sender, specs
 from harness.roles import ReceiverOptions, SenderOptions
 from harness.topology import Endpoint, Flow, Topology
 
@@ -44,7 +44,7 @@ def worker(node: Node, options: ReceiverOptions) -> None:
 
 def build(options: Options, duration_ns: int) -> Topology:
     """One ``ventilator`` and the workers, all on the endpoint ``work``."""
-    source = spec(ventilator, "ventilator", arrivals=options.schedule(duration_ns), size_bytes=options.size_bytes)
+    source = sender(ventilator, "ventilator", options, duration_ns)
     workers = specs(worker, options.workers)
     return Topology(
         nodes=(source, *workers),

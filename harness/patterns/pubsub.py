@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.node import Node, configure
-from harness.patterns._parts import Load, names, spec, specs
+from harness.patterns._parts import Load, names, sender, specs
 from harness.roles import ReceiverOptions, SenderOptions
 from harness.topology import Endpoint, Flow, Topology
 
@@ -45,7 +45,7 @@ def subscriber(node: Node, options: ReceiverOptions) -> None:
 
 def build(options: Options, duration_ns: int) -> Topology:
     """One publisher ``pub`` and the subscribers, all on the endpoint ``feed``."""
-    pub = spec(publisher, "pub", arrivals=options.schedule(duration_ns), size_bytes=options.size_bytes)
+    pub = sender(publisher, "pub", options, duration_ns)
     subs = specs(subscriber, options.subscribers)
     return Topology(
         nodes=(pub, *subs),

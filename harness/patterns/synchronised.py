@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.node import Node, configure
 from harness.patterns import pubsub
-from harness.patterns._parts import names, spec, specs
+from harness.patterns._parts import names, sender, specs
 from harness.roles import ReceiverOptions, SenderOptions
 from harness.topology import Endpoint, Flow, Topology
 
@@ -69,13 +69,7 @@ def subscriber(node: Node, options: ReceiverOptions) -> None:
 def build(options: Options, duration_ns: int) -> Topology:
     """One publisher ``pub`` and the subscribers, on ``feed`` for messages and on ``hello`` before."""
     subs = specs(subscriber, options.subscribers)
-    pub = spec(
-        publisher,
-        "pub",
-        arrivals=options.schedule(duration_ns),
-        expected=len(subs),
-        size_bytes=options.size_bytes,
-    )
+    pub = sender(publisher, "pub", options, duration_ns, expected=len(subs))
     return Topology(
         nodes=(pub, *subs),
         endpoints=tuple(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import cycle
 
 from harness.node import Node, configure
-from harness.patterns._parts import Load, spec
+from harness.patterns._parts import Load, sender, spec
 from harness.roles import ReceiverOptions, SenderOptions
 from harness.topology import Endpoint, Flow, Topology
 
@@ -65,14 +65,8 @@ def subscriber(node: Node, options: SubscriberOptions) -> None:
 
 def build(options: Options, duration_ns: int) -> Topology:
     """One publisher ``pub``, the subscribers, and for each topic a flow to those who get it."""
-    pub = spec(
-        publisher,
-        "pub",
-        arrivals=options.schedule(duration_ns),
-        topics=options.topics,
-        size_bytes=options.size_bytes,
-    )
-    subs = tuple(spec(subscriber, name, prefixes=tuple(prefixes)) for name, prefixes in options.subscribers.items())
+    pub = sender(publisher, "pub", options, duration_ns, topics=options.topics)
+    subs = tuple(spec(subscriber, name, prefixes=prefixes) for name, prefixes in options.subscribers.items())
     return Topology(
         nodes=(pub, *subs),
         endpoints=(
