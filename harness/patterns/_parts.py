@@ -90,6 +90,30 @@ def names(nodes: Iterable[NodeSpec]) -> tuple[str, ...]:
     return tuple(node.name for node in nodes)
 
 
+def served(
+    server: NodeSpec, clients: tuple[NodeSpec, ...], *, transport: Transport, server_type: str, client_type: str
+) -> Topology:
+    """Clients that ask one server, which binds ``service``."""
+    asking = names(clients)
+    return Topology(
+        nodes=(server, *clients),
+        endpoints=(
+            Endpoint(
+                name="service",
+                transport=transport,
+                binder=server.name,
+                connecters=asking,
+                binder_type=server_type,
+                connecter_type=client_type,
+            ),
+        ),
+        flows=(
+            Flow(name="request", senders=asking, receivers=(server.name,), delivery="one", endpoint="service"),
+            Flow(name="reply", senders=(server.name,), receivers=asking, delivery="addressed", endpoint="service"),
+        ),
+    )
+
+
 def brokered(
     broker: NodeSpec,
     clients: tuple[NodeSpec, ...],

@@ -9,9 +9,9 @@ from typing import Annotated
 
 from harness.load import Service
 from harness.node import Message, Node, configure
-from harness.patterns._parts import Load, names, receive_until, senders, spec
+from harness.patterns._parts import Load, receive_until, senders, served, spec
 from harness.roles import SenderOptions, ServerOptions
-from harness.topology import Endpoint, Flow, Topology
+from harness.topology import Topology
 from harness.units import Within
 
 
@@ -77,20 +77,5 @@ def server(node: Node, options: PiecesOptions) -> None:
 def build(options: Options, duration_ns: int) -> Topology:
     """The clients and one ``server``, all on the endpoint ``service``."""
     clients = senders(client, options.clients, options, duration_ns)
-    return Topology(
-        nodes=(spec(server, "server", size_bytes=options.reply_size_bytes, answers=options.answers), *clients),
-        endpoints=(
-            Endpoint(
-                name="service",
-                transport=options.transport,
-                binder="server",
-                connecters=names(clients),
-                binder_type="ROUTER",
-                connecter_type="DEALER",
-            ),
-        ),
-        flows=(
-            Flow(name="request", senders=names(clients), receivers=("server",), delivery="one", endpoint="service"),
-            Flow(name="reply", senders=("server",), receivers=names(clients), delivery="addressed", endpoint="service"),
-        ),
-    )
+    answering = spec(server, "server", size_bytes=options.reply_size_bytes, answers=options.answers)
+    return served(answering, clients, transport=options.transport, server_type="ROUTER", client_type="DEALER")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.node import Node, configure
-from harness.patterns._parts import Load, names, senders, spec
+from harness.patterns._parts import Load, senders, served, spec
 from harness.roles import SenderOptions, ServerOptions
-from harness.topology import Endpoint, Flow, Topology
+from harness.topology import Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,20 +58,5 @@ def server(node: Node, options: ServerOptions) -> None:
 def build(options: Options, duration_ns: int) -> Topology:
     """The clients and one ``server``, all on the endpoint ``service``."""
     clients = senders(client, options.clients, options, duration_ns)
-    return Topology(
-        nodes=(spec(server, "server", size_bytes=options.reply_size_bytes), *clients),
-        endpoints=(
-            Endpoint(
-                name="service",
-                transport=options.transport,
-                binder="server",
-                connecters=names(clients),
-                binder_type="REP",
-                connecter_type="REQ",
-            ),
-        ),
-        flows=(
-            Flow(name="request", senders=names(clients), receivers=("server",), delivery="one", endpoint="service"),
-            Flow(name="reply", senders=("server",), receivers=names(clients), delivery="addressed", endpoint="service"),
-        ),
-    )
+    answering = spec(server, "server", size_bytes=options.reply_size_bytes)
+    return served(answering, clients, transport=options.transport, server_type="REP", client_type="REQ")
