@@ -161,19 +161,22 @@ class Topology:
         """The endpoint that the flow goes over, if it is one of this topology's."""
         return next((endpoint for endpoint in self.endpoints if endpoint.name == flow.endpoint), None)
 
+    def ends_of(self, node: str) -> tuple[Endpoint, ...]:
+        """The endpoints that a node binds or connects."""
+        return tuple(end for end in self.endpoints if node == end.binder or node in end.connecters)
+
     def hears(self, node: str) -> tuple[tuple[Endpoint, str], ...]:
         """Who hears what a node publishes, and at which of its endpoints: those where it has a PUB or XPUB."""
         found: list[tuple[Endpoint, str]] = []
-        for endpoint in self.endpoints:
-            if node in (endpoint.binder, *endpoint.connecters) and endpoint.socket_type(node) in ("PUB", "XPUB"):
+        for endpoint in self.ends_of(node):
+            if endpoint.socket_type(node) in ("PUB", "XPUB"):
                 peers = endpoint.connecters if node == endpoint.binder else (endpoint.binder,)
                 found += [(endpoint, peer) for peer in peers]
         return tuple(found)
 
     def uses(self, node: str, transports: tuple[str, ...]) -> bool:
         """Whether that node binds or connects an endpoint of one of these transports."""
-        ends = (end for end in self.endpoints if end.transport in transports)
-        return any(node == end.binder or node in end.connecters for end in ends)
+        return any(end.transport in transports for end in self.ends_of(node))
 
     @property
     def multicast(self) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 KIB = 1024
 MIB = 1024 * 1024
@@ -22,7 +23,7 @@ _DURATIONS = {
     "ns": 1,
     "us": 1_000,
     "µs": 1_000,
-    "ms": 1_000_000,
+    "ms": NS_PER_MS,
     "s": NS_PER_S,
     "min": 60 * NS_PER_S,
     "h": 3600 * NS_PER_S,

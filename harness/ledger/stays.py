@@ -68,7 +68,7 @@ def departures(run: Run, events: Array) -> Iterator[tuple[int, int]]:
     events = events[np.argsort(events["time_ns"], kind="stable")]
     for position in np.unique(events["node"]).tolist():
         name = run.topology.nodes[position].name
-        ends = [end for end in run.topology.endpoints if name in (end.binder, *end.connecters)]
+        ends = run.topology.ends_of(name)
         if len(ends) != 1 or name == ends[0].binder:
             continue
         is_up = False

@@ -11,8 +11,7 @@ from harness.node import Node, configure
 from harness.roles import Program, reference
 from harness.topology import Endpoint, Flow, Topology, Transport, members
 from harness.topology import Node as NodeSpec
-
-_NS_PER_MS = 1_000_000
+from harness.units import NS_PER_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,11 +171,11 @@ def receive_until(node: Node, socket: Any, time_ns: int, service: Service | None
     """
     while True:
         left_ns = time_ns - node.now()
-        if socket.poll(max(0, left_ns) // _NS_PER_MS):
+        if socket.poll(max(0, left_ns) // NS_PER_MS):
             node.recv(socket)
             node.work(service.draw(node.rng) if service else 0)
             if left_ns <= 0:
                 return
-        elif left_ns < _NS_PER_MS:
+        elif left_ns < NS_PER_MS:
             node.sleep_until(time_ns)
             return

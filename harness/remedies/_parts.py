@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,9 @@ from harness import run
 from harness.problems import did_you_mean
 from harness.remedies import MisfitError
 from harness.roles import Program, reference
-from harness.topology import Endpoint, Node, Topology
+from harness.topology import Node, Topology
+from harness.units import NS_PER_MS
 
-_NS_PER_MS = 1_000_000
 _REPLACEABLE = "harness.patterns."
 
 
@@ -25,17 +25,12 @@ class Chosen:
     nodes: tuple[str, ...] = ()
 
 
-def ends_of(topology: Topology, node: str) -> tuple[Endpoint, ...]:
-    """The endpoints that a node binds or connects."""
-    return tuple(end for end in topology.endpoints if node == end.binder or node in end.connecters)
-
-
 def having(topology: Topology, *types: str) -> tuple[str, ...]:
     """Names of the nodes with a socket of one of these types, in order."""
     return tuple(
         node.name
         for node in topology.nodes
-        if any(end.socket_type(node.name) in types for end in ends_of(topology, node.name))
+        if any(end.socket_type(node.name) in types for end in topology.ends_of(node.name))
     )
 
 
@@ -78,11 +73,19 @@ def with_options(topology: Topology, names: Iterable[str], **socket: int) -> Top
     return dataclasses.replace(topology, nodes=tuple(nodes))
 
 
-def replaced(node: Node, program: Program, **options: Any) -> Node:
-    """The node with this program, which takes over all that the old one was told, and is told this besides.
+def with_program(topology: Topology, program: Program, told: Mapping[str, Mapping[str, Any]]) -> Topology:
+    """With this program at these nodes, which takes over all that the old one was told, and is told this besides.
 
-    Raises MisfitError when the old program is not a pattern's, or was told what the new one does not understand.
+    Args:
+        told: name of each node to the options that the program has besides.
+
+    Raises MisfitError when an old program is not a pattern's, or was told what the new one does not understand.
     """
+    nodes = (_replaced(node, program, told[node.name]) if node.name in told else node for node in topology.nodes)
+    return dataclasses.replace(topology, nodes=tuple(nodes))
+
+
+def _replaced(node: Node, program: Program, told: Mapping[str, Any]) -> Node:
     if not node.program.startswith(_REPLACEABLE):
         message = f"replaces the program of {node.name}, which is no pattern's: {node.program}; apply it to a pattern"
         raise MisfitError(message)
@@ -93,12 +96,12 @@ def replaced(node: Node, program: Program, **options: Any) -> Node:
     if strange:
         message = f"cannot take over the role of {node.name}, which has {strange[0]}; it fits simpler roles"
         raise MisfitError(message)
-    return dataclasses.replace(node, program=new, options={**node.options, **options})
+    return dataclasses.replace(node, program=new, options={**node.options, **told})
 
 
 def milliseconds(time_ns: int, option: str) -> int:
     """As libzmq counts them. Raises MisfitError for a fraction."""
-    whole, rest = divmod(time_ns, _NS_PER_MS)
+    whole, rest = divmod(time_ns, NS_PER_MS)
     if rest or not whole:
         raise MisfitError('must be whole milliseconds, at least one, as libzmq counts them, such as "250ms"', option)
     return whole

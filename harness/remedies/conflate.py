@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from harness.remedies._parts import Chosen, choose, ends_of, having, with_options
+from harness.remedies._parts import Chosen, choose, having, with_options
 from harness.topology import Topology
 
 
@@ -20,7 +20,7 @@ def apply(topology: Topology, options: Options) -> Topology:
     fitting = [
         name
         for name in having(topology, "SUB")
-        if all(end.binder_type == "PUB" and flows[end.name] == 1 for end in ends_of(topology, name))
+        if all(end.binder_type == "PUB" and flows[end.name] == 1 for end in topology.ends_of(name))
     ]
     return with_options(
         topology, choose(topology, fitting, options, "nodes that have a SUB alone, at a PUB without topics"), conflate=1

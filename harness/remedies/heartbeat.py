@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.remedies._parts import Chosen, choose, ends_of, milliseconds, with_options
+from harness.remedies._parts import Chosen, choose, milliseconds, with_options
 from harness.topology import Topology
 
 TRANSPORTS = ("tcp", "ipc")
@@ -25,9 +25,7 @@ class Options(Chosen):
 
 def apply(topology: Topology, options: Options) -> Topology:
     """HEARTBEAT_IVL and HEARTBEAT_TIMEOUT at every node with a connection that can be silent."""
-    fitting = [
-        node.name for node in topology.nodes if any(end.transport in TRANSPORTS for end in ends_of(topology, node.name))
-    ]
+    fitting = [node.name for node in topology.nodes if topology.uses(node.name, TRANSPORTS)]
     return with_options(
         topology,
         choose(topology, fitting, options, f"nodes with endpoints over {' or '.join(TRANSPORTS)}"),

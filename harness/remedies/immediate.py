@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.remedies._parts import Chosen, choose, ends_of, with_options
+from harness.remedies._parts import Chosen, choose, with_options
 from harness.topology import Topology
 
 TYPES = ("PUSH", "REQ", "DEALER")
@@ -22,7 +22,7 @@ def apply(topology: Topology, options: Options) -> Topology:
         node.name
         for node in topology.nodes
         if any(
-            node.name in end.connecters and end.socket_type(node.name) in TYPES for end in ends_of(topology, node.name)
+            node.name in end.connecters and end.socket_type(node.name) in TYPES for end in topology.ends_of(node.name)
         )
     ]
     chosen = choose(topology, fitting, options, f"nodes that connect a {', '.join(TYPES)}, and do not bind it")

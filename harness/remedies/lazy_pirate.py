@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from harness.node import Node, configure
-from harness.remedies._parts import Chosen, choose, ends_of, having, milliseconds, replaced
+from harness.remedies._parts import Chosen, choose, having, milliseconds, with_program
 from harness.roles import SenderOptions
 from harness.topology import Topology
-from harness.units import Within
-
-_NS_PER_MS = 1_000_000
+from harness.units import NS_PER_MS, Within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +50,7 @@ def client(node: Node, options: ClientOptions) -> None:
                 service.close(linger=0)
                 service = _opened(node, options)
             node.send(service, flow=options.flow, size_bytes=options.size_bytes, intended_ns=due)
-            if service.poll(options.timeout_ns // _NS_PER_MS):
+            if service.poll(options.timeout_ns // NS_PER_MS):
                 node.recv(service)
                 break
         else:
@@ -76,20 +73,12 @@ def apply(topology: Topology, options: Options) -> Topology:
     fitting = [
         name
         for name in having(topology, "REQ")
-        if name in flows and [end.name for end in ends_of(topology, name)] == [flows[name].endpoint]
+        if name in flows and [end.name for end in topology.ends_of(name)] == [flows[name].endpoint]
     ]
     chosen = choose(topology, fitting, options, "nodes that send requests with a REQ, their only socket")
-    nodes = (
-        replaced(
-            node,
-            client,
-            endpoint=flows[node.name].endpoint,
-            flow=flows[node.name].name,
-            timeout_ns=options.timeout_ns,
-            retries=options.retries,
-        )
-        if node.name in chosen
-        else node
-        for node in topology.nodes
+    told = {"timeout_ns": options.timeout_ns, "retries": options.retries}
+    return with_program(
+        topology,
+        client,
+        {name: {"endpoint": flows[name].endpoint, "flow": flows[name].name, **told} for name in chosen},
     )
-    return dataclasses.replace(topology, nodes=tuple(nodes))

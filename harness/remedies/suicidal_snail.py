@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Annotated
 
 from harness.node import Node, configure
-from harness.remedies._parts import Chosen, choose, ends_of, having, replaced
+from harness.remedies._parts import Chosen, choose, having, with_program
 from harness.roles import ReceiverOptions
 from harness.topology import Topology
 from harness.units import Within
@@ -61,18 +60,9 @@ def subscriber(node: Node, options: SubscriberOptions) -> None:
 
 def apply(topology: Topology, options: Options) -> Topology:
     """Put the subscriber in place of every program that does nothing but listen to a SUB."""
-    fitting = [name for name in having(topology, "SUB") if len(ends_of(topology, name)) == 1]
+    fitting = [name for name in having(topology, "SUB") if len(topology.ends_of(name)) == 1]
     chosen = choose(topology, fitting, options, "nodes that listen to a SUB, their only socket")
-    nodes = (
-        replaced(
-            node,
-            subscriber,
-            endpoint=ends_of(topology, node.name)[0].name,
-            max_lag_ns=options.max_lag_ns,
-            back_after_ns=options.back_after_ns,
-        )
-        if node.name in chosen
-        else node
-        for node in topology.nodes
+    told = {"max_lag_ns": options.max_lag_ns, "back_after_ns": options.back_after_ns}
+    return with_program(
+        topology, subscriber, {name: {"endpoint": topology.ends_of(name)[0].name, **told} for name in chosen}
     )
-    return dataclasses.replace(topology, nodes=tuple(nodes))
