@@ -16,7 +16,7 @@ from typing import Any
 from harness import faults, kinds, patterns
 from harness.config import document, links, refine, remedies, wiring
 from harness.config.fields import DURATION_LIMIT_NS, INVALID, Field, Reader, fields_of
-from harness.config.named import LABEL, LABEL_RULE, module_of
+from harness.config.named import LABEL, LABEL_RULE, labelled, module_of
 from harness.problems import MISSING, ConfigError, Problem, Problems, did_you_mean
 from harness.run import FaultSpec, Live, decode
 from harness.topology import Topology
@@ -316,14 +316,8 @@ def _build(section: Any, reader: Reader) -> Topology | None:
 
 def _faults(section: Any, topology: Topology | None, reader: Reader) -> tuple[FaultSpec, ...]:
     found: list[FaultSpec] = []
-    for label, value in reader.table(section, ("fault",), '[fault.label] with kind = "slow"').items():
-        path = ("fault", label)
-        if not LABEL.fullmatch(label):
-            reader.wrong(path, value, LABEL_RULE)
-        table = reader.table(value, path, '[fault.label] with kind = "slow"')
-        module = module_of("fault", faults.__name__, table, path, reader) if isinstance(value, dict) else None
-        if module is None:
-            continue
+    example = '[fault.label] with kind = "slow"'
+    for path, table, module in labelled("fault", faults.__name__, section, example, reader):
         options = {key: item for key, item in table.items() if key != "kind"}
         plain = reader.fields(fields_of(module.Options), options, path)
         names = [node.name for node in topology.nodes] if topology is not None else []
@@ -335,7 +329,7 @@ def _faults(section: Any, topology: Topology | None, reader: Reader) -> tuple[Fa
         if plain.get("at_ns", 0) >= reader.until_ns:
             message = f"is never reached; write less than the duration, {format_duration_ns(reader.until_ns)}"
             reader.wrong((*path, "at"), table["at"], message)
-        fault = FaultSpec(label=label, kind=table["kind"], options=plain)
+        fault = FaultSpec(label=path[1], kind=table["kind"], options=plain)
         _check_overlap(fault, found, table, reader)
         found.append(fault)
     return tuple(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from harness import kinds
@@ -12,6 +12,20 @@ from harness.problems import MISSING, did_you_mean
 
 LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LABEL_RULE: Final = "a label has letters, digits, . - and _, at most 64, such as bigger"
+
+
+def labelled(
+    what: str, package: str, section: Any, example: str, reader: Reader
+) -> Iterator[tuple[tuple[str, str], dict[str, Any], Any]]:
+    """Path, table and module of each ``[what.LABEL]`` that names a kind; what is wrong with the others is noted."""
+    for label, value in reader.table(section, (what,), example).items():
+        path = (what, label)
+        if not LABEL.fullmatch(label):
+            reader.wrong(path, value, LABEL_RULE)
+        table = reader.table(value, path, example)
+        module = module_of(what, package, table, path, reader) if isinstance(value, dict) else None
+        if module is not None:
+            yield path, table, module
 
 
 def module_of(what: str, package: str, table: Mapping[str, Any], path: Sequence[str], reader: Reader) -> Any:

@@ -66,6 +66,19 @@ def program_fields(reference: str) -> tuple[Field, ...] | None:
     return None if cls is None else _class_fields(cls)
 
 
+def known_fields(reference: str) -> tuple[Field, ...] | None:
+    """As :func:`program_fields`; None as well for a program that is none, which was noted where it was named."""
+    try:
+        return program_fields(reference) if reference else None
+    except (ValueError, OSError):
+        return None
+
+
+def without_socket(fields: tuple[Field, ...] | None) -> bool:
+    """Whether an options class is known to have no field for socket options."""
+    return fields is not None and all(field.name != "socket" for field in fields)
+
+
 def _own_fields(reference: str, where: str, name: str) -> tuple[Field, ...] | None:
     try:
         _, cls = run.load_program(reference)

@@ -60,10 +60,10 @@ def _refined(
     reader: Reader,
 ) -> list[Node]:
     """The nodes of one section; they run the same program, so it is read once."""
-    fields = _fields(members[0].program)
+    fields = programs.known_fields(members[0].program)
     plain: dict[str, Any] = {}
     if "options" in table:
-        if fields is not None and all(field.name != "socket" for field in fields):
+        if programs.without_socket(fields):
             message = "the program's options class has no field socket to hold them; add socket: Mapping[str, Any]"
             reader.wrong((*path, "options"), table["options"], message)
         plain["socket"] = _socket_options(table["options"], members, topology, (*path, "options"), reader)
@@ -94,13 +94,6 @@ def _refined(
 
 def _merged_socket(node: Node, plain: Mapping[str, Any]) -> dict[str, Any]:
     return {"socket": {**node.options.get("socket", {}), **plain["socket"]}} if "socket" in plain else {}
-
-
-def _fields(program: str) -> tuple[Field, ...] | None:
-    try:
-        return programs.program_fields(program) if program else None
-    except (ValueError, OSError):  # noted where the program was named
-        return None
 
 
 def _free(rest: Mapping[str, Any], path: Sequence[str], reader: Reader) -> dict[str, Any]:

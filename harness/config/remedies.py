@@ -12,7 +12,7 @@ from typing import Any
 from harness import remedies
 from harness.config import programs
 from harness.config.fields import Reader, fields_of
-from harness.config.named import LABEL, LABEL_RULE, module_of
+from harness.config.named import labelled
 from harness.remedies import MisfitError
 from harness.run import decode
 from harness.topology import Topology
@@ -22,14 +22,7 @@ _EXAMPLE = '[remedy.label] with kind = "heartbeat"'
 
 def apply(topology: Topology, section: Any, reader: Reader) -> Topology:
     """The topology with all remedies in it that fit; what is wrong with others is noted."""
-    for label, value in reader.table(section, ("remedy",), _EXAMPLE).items():
-        path = ("remedy", label)
-        if not LABEL.fullmatch(label):
-            reader.wrong(path, value, LABEL_RULE)
-        table = reader.table(value, path, _EXAMPLE)
-        module = module_of("remedy", remedies.__name__, table, path, reader) if isinstance(value, dict) else None
-        if module is None:
-            continue
+    for path, table, module in labelled("remedy", remedies.__name__, section, _EXAMPLE, reader):
         before = len(reader.problems)
         options = {key: item for key, item in table.items() if key != "kind"}
         plain = reader.fields(fields_of(module.Options), options, path)
@@ -47,15 +40,11 @@ def apply(topology: Topology, section: Any, reader: Reader) -> Topology:
 
 def _check_programs(before: Topology, after: Topology, path: Sequence[str], kind: str, reader: Reader) -> None:
     """A program of the user's own must have somewhere to hold the socket options that a remedy sets."""
-    told: list[str] = []
+    changed: dict[str, str] = {}
     for node in after.nodes:
-        if node in before.nodes or "socket" not in node.options or node.program in told:
-            continue
-        try:
-            fields = programs.program_fields(node.program) if node.program else None
-        except (ValueError, OSError):  # noted where the program was named
-            continue
-        if fields is not None and all(field.name != "socket" for field in fields):
-            told.append(node.program)
-            message = f"sets socket options of {node.name}, whose program has no field for them in its options class; "
+        if node not in before.nodes and "socket" in node.options:
+            changed.setdefault(node.program, node.name)
+    for program, name in changed.items():
+        if programs.without_socket(programs.known_fields(program)):
+            message = f"sets socket options of {name}, whose program has no field for them in its options class; "
             reader.wrong(path, kind, message + "add socket: Mapping[str, Any]")

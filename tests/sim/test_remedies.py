@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness import config, kinds, plan, remedies
-from harness.config import remedies as stage
+from harness.config import named
 from harness.ledger import Ledger
 from harness.remedies import MisfitError, heartbeat
 from harness.run import load_program
@@ -239,7 +239,7 @@ def test_a_node_that_a_remedy_adds_can_be_refined(monkeypatch: pytest.MonkeyPatc
         return replace(topology, nodes=(*topology.nodes, spare))
 
     adding = SimpleNamespace(Options=heartbeat.Options, apply=with_spare)
-    monkeypatch.setattr(stage, "module_of", lambda *_: adding)
+    monkeypatch.setattr(named, "module_of", lambda *_: adding)
     overrides = ('remedy={ one={ kind="spare" } }', 'node.spare={ service={ constant="7ms" } }')
     spare = config.load(EXPERIMENTS / "request-reply.toml", overrides).plain.topology.node("spare")
     assert spare.options["service"]["mean_ns"] == 7 * MS
