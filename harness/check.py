@@ -11,7 +11,6 @@ run unknown; it may be lost in a way that the experiment did not foresee, or the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -310,10 +309,12 @@ def _inference(run: Run, trace: Trace, ledger: Ledger) -> Law:
 
 
 def _cause_class(name: str) -> int:
-    for alike in (JOIN_CAUSES, BREAK_CAUSES):
-        if name in alike:
-            return CAUSES.index(alike[0])
-    return CAUSES.index(name)
+    return CAUSES.index(_alike(name)[0])
+
+
+def _alike(cause: str) -> tuple[str, ...]:
+    """The causes that nobody outside can tell from this one, itself among them."""
+    return next((causes for causes in (JOIN_CAUSES, BREAK_CAUSES) if cause in causes), (cause,))
 
 
 def _vacuous(run: Run, ledger: Ledger) -> tuple[str, ...]:
@@ -330,9 +331,8 @@ def _reached(claim: str, run: Run, ledger: Ledger) -> bool:
         return any(one["waits_since_ns"] is not None for one in answers["clients"].values())
     if claim == "every_receiver":
         return not _without_message(run, ledger)
-    alike = (causes for causes in (JOIN_CAUSES, BREAK_CAUSES) if run.world == "live" and claim in causes)
-    same: Iterable[str] = next(alike, (claim,))
-    return any(ledger.lost.get(cause, 0) for cause in same)
+    causes = _alike(claim) if run.world == "live" else (claim,)
+    return any(ledger.lost.get(cause, 0) for cause in causes)
 
 
 def _without_message(run: Run, ledger: Ledger) -> list[tuple[str, str]]:

@@ -12,10 +12,10 @@ from harness.run import Run
 PROFILE = "default"
 """The calibration profile that simulated and compared runs use."""
 
-_OF_PACKETS = {
+_NO_PACKETS = {
     what: f"a link's relay passes a byte stream on and can {cannot} of it; "
     'write live.network = "namespaces", leave it out, or use --world sim'
-    for what, cannot in (("loss", "lose nothing"), ("reorder", "change no order"), ("duplicate", "repeat nothing"))
+    for what, cannot in zip(OF_PACKETS, ("lose nothing", "change no order", "repeat nothing"), strict=True)
 }
 
 _OF_STREAMS = ("half_close",)
@@ -128,9 +128,10 @@ def _not_in_namespaces(variant: Variant) -> list[Problem]:
         if fault.kind in _OF_STREAMS:
             found.append(Problem(f"fault.{fault.label}.kind", fault.kind, relay))
     topology = variant.topology
+    cells = topology.cells()
     homes: dict[int, str] = {}
     for link in topology.links:
-        home = topology.cells()[topology.node_id(link.node)]
+        home = cells[topology.node_id(link.node)]
         if home in homes:
             why = f"shares a process, and so its network, with {homes[home]}, which has a link, too; leave one out"
             found.append(Problem(f"link.{link.node}", MISSING, why))
@@ -141,7 +142,7 @@ def _not_in_namespaces(variant: Variant) -> list[Problem]:
 def _not_by_relay(variant: Variant) -> list[Problem]:
     """A relay passes bytes on, and a byte stream has no packets."""
     found = []
-    for what, why in _OF_PACKETS.items():
+    for what, why in _NO_PACKETS.items():
         links = [(f"link.{link.node}.{what}", getattr(link, what)) for link in variant.topology.links]
         faults = [(f"fault.{fault.label}.{what}", fault.options.get(what)) for fault in variant.faults]
         found += [Problem(path, value, why) for path, value in (*links, *faults) if value]

@@ -31,10 +31,14 @@ def measure(messages: pa.Table, run: Run) -> dict[str, Any]:
     clients: dict[str, dict[str, Any]] = {}
     for number, flow in enumerate(topology.flows):
         answers = _answers_to(topology, flow)
-        for name in flow.senders if answers else ():
+        if not answers:
+            continue
+        requests = np.flatnonzero(table.flow == number)
+        arrived = np.flatnonzero(np.isin(table.flow, answers) & table.delivered)
+        for name in flow.senders:
             node = topology.node_id(name)
-            asked = np.flatnonzero((table.flow == number) & (table.sender == node))
-            answered = np.isin(table.flow, answers) & (table.receiver == node) & table.delivered
+            asked = requests[table.sender[requests] == node]
+            answered = arrived[table.receiver[arrived] == node]
             open_ = ~np.isin(table.intended_ns[asked], table.intended_ns[answered])
             clients[name] = {
                 "unanswered": int(np.count_nonzero(open_ & (table.intended_ns[asked] >= run.warmup_ns))),
