@@ -128,7 +128,10 @@ class Servant:
 
     def _receive(self) -> list[Mapping[str, Any]]:
         assert self._channel is not None
-        data, descriptors, _, _ = socket.recv_fds(self._channel, _CHUNK_BYTES, _DESCRIPTORS)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._channel, _CHUNK_BYTES, _DESCRIPTORS)
+        except ConnectionResetError:  # it has died before it had read all its orders
+            data, descriptors = b"", []
         self.descriptors += descriptors
         if not data:
             raise ServantError(f"{self._name} has died")

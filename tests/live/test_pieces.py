@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import mmap
+import os
+import signal
 import socket
 import threading
 import time
@@ -20,6 +23,7 @@ from harness.live.control import Control, State
 from harness.live.environment import lateness
 from harness.live.monitor import Monitors
 from harness.live.places import Places
+from harness.live.servant import Servant, ServantError
 from harness.topology import Endpoint, Link, Topology
 from harness.trace import EVENTS, NONE, RECORD_DTYPE, Kind, Recorder, count_records, read_records
 
@@ -148,6 +152,23 @@ def test_monitors_outlive_a_context_that_is_terminated_while_they_are_read() -> 
     assert recorder.records()["node"][listening].tolist() == [0, 1, 2]
     time.sleep(0.1)
     assert _threads("monitors") == before + 1
+
+
+def test_a_servant_that_dies_over_an_order_is_missed_as_any_other() -> None:
+    with Guard() as guard, contextlib.ExitStack() as stack:
+        life, hold = os.pipe()
+        stack.callback(os.close, life)
+        stack.callback(os.close, hold)
+        relay = Servant("the relay", "harness.live.proxy.serve", guard, life, lambda _: None)
+        stack.callback(relay.end)
+        relay.start({"links": {}, "routes": [], "seed": 1})
+        assert relay.pid is not None
+        os.kill(relay.pid, signal.SIGSTOP)
+        killing = threading.Timer(0.1, os.kill, (relay.pid, signal.SIGKILL))
+        killing.start()
+        with pytest.raises(ServantError, match="the relay has died"):
+            relay.say("let_go", "wire")
+        killing.join()
 
 
 def _threads(name: str) -> int:
