@@ -34,11 +34,6 @@ class Agenda:
         self._number += 1
         heapq.heappush(self.entries, (due_ns, self._number, send, frame))
 
-    @property
-    def next_ns(self) -> int:
-        """When the first is due; 0 when there is none."""
-        return self.entries[0][0] if self.entries else 0
-
 
 @dataclass(slots=True)
 class Counts:

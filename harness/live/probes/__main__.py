@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
 import os
@@ -11,16 +10,15 @@ import sys
 from types import ModuleType
 
 from harness import kinds
+from harness.live.cell import die_with_parent
 from harness.live.probes import LIMIT_S
 from harness.live.probes import __name__ as package
-
-_PR_SET_PDEATHSIG = 1
 
 
 def main(name: str) -> None:
     """Try the capability of that name and tell what came of it."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        die_with_parent()
     signal.alarm(math.ceil(LIMIT_S))  # whoever asked may be gone
     module = kinds.load(package, name)
     reason = _reason(module)

@@ -87,7 +87,6 @@ class Network:
     def __init__(
         self, net: Net, programs: Sequence[Program], seed: int, guard: Guard, life: int, complain: Callable[[str], None]
     ) -> None:
-        self._net = net
         self._seed = seed
         self._complain = complain
         self._failed: dict[tuple[str, str], Mapping[str, Any]] = {}
