@@ -10,13 +10,15 @@ import contextlib
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.guard import Guard
+from harness.live.cell import die_with
 from harness.live.doors import command
 from harness.live.processes import environment
 
@@ -138,20 +140,23 @@ class Servant:
         *lines, self._unread = (self._unread + data).split(b"\n")
         told: list[Mapping[str, Any]] = [json.loads(line) for line in lines]
         for each in told:
-            if "event" in each and each["event"] != "ready":
+            if each.get("event") not in (None, "ready", "lent"):
                 self._heard(each)
         return told
 
 
 class Orders:
-    """The other end, in the process that obeys.
+    """The other end, in the process that obeys; made, it dies with the supervisor, who alone decides about Ctrl-C.
 
     Args:
-        channel: to the supervisor.
+        order: with ``channel``, ``supervisor`` and ``life``, as :meth:`Servant.start` has added them.
     """
 
-    def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
+    def __init__(self, order: Mapping[str, Any]) -> None:
+        die_with(order["supervisor"], order["life"])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._channel = socket.socket(fileno=order["channel"])
         self._unread = b""
 
     @property
@@ -163,10 +168,22 @@ class Orders:
         """Tell the supervisor, with the time."""
         self._channel.sendall(json.dumps({"monotonic_ns": time.monotonic_ns(), **what}).encode() + b"\n")
 
-    def take(self) -> Iterator[dict[str, Any]]:
-        """What has been ordered. Raises SystemExit when the supervisor is gone."""
+    def lend(self, descriptors: Sequence[int]) -> None:
+        """Let the supervisor have these as well (:attr:`Servant.descriptors`)."""
+        for first in range(0, len(descriptors), _DESCRIPTORS):
+            some = descriptors[first : first + _DESCRIPTORS]
+            socket.send_fds(self._channel, [json.dumps({"event": "lent"}).encode() + b"\n"], some)
+
+    def obey(self, do: Callable[..., Mapping[str, Any] | None]) -> None:
+        """Wait for orders, and carry those out that have come: ``do(verb, link, **arguments)`` gives more of an answer.
+
+        Raises SystemExit when the supervisor is gone.
+        """
         data = self._channel.recv(_CHUNK_BYTES)
         if not data:
             raise SystemExit
         *lines, self._unread = (self._unread + data).split(b"\n")
-        yield from map(json.loads, lines)
+        for order in map(json.loads, lines):
+            number, verb, link = (order.pop(name) for name in ("number", "verb", "link"))
+            answer = do(verb, link, **order)
+            self.tell({"done": number, **(answer or {})})

@@ -12,13 +12,11 @@ import gc
 import json
 import os
 import random
-import signal
-import socket
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from harness.live.cell import die_with
 from harness.live.clock import set_timer_slack
 from harness.live.emulator.mover import Link, Mover
 from harness.live.emulator.port import Port
@@ -34,16 +32,16 @@ class Server:
     Args:
         order: ``links`` (name to ``outer`` and ``inner``, names of interfaces, and ``up`` and ``down``, each the
             fields of a :class:`~harness.shaper.Shape`) and ``seed``.
-        channel: to the supervisor.
+        orders: to come.
 
     Raises OSError: an interface is not there, or packet sockets are not allowed.
     """
 
-    def __init__(self, order: Mapping[str, Any], channel: socket.socket) -> None:
-        self._orders = Orders(channel)
-        self._mover = Mover(self._orders.tell)
+    def __init__(self, order: Mapping[str, Any], orders: Orders) -> None:
+        self._orders = orders
+        self._mover = Mover(orders.tell)
         self._links = {name: self._link(name, link, order["seed"]) for name, link in order["links"].items()}
-        self._mover.add_reader(self._orders.fd, self._obey)
+        self._mover.add_reader(orders.fd, partial(orders.obey, self._do))
 
     def _link(self, name: str, given: Mapping[str, Any], seed: int) -> Link:
         # A stream of chance of its own for each direction keeps what one draws from the others.
@@ -61,16 +59,14 @@ class Server:
         while True:
             self._mover.turn()
 
-    def _obey(self) -> None:
-        for order in self._orders.take():
-            number, verb, link = order.pop("number"), order.pop("verb"), self._links[order.pop("link")]
-            if verb not in _VERBS:
-                raise ValueError(f"no such verb: {verb}")
-            if verb == "impair":
-                order.update({way: Shape(**shape) for way, shape in order.items() if shape is not None})
-            self._mover.catch_up()
-            answer = getattr(self._mover, verb)(link, **order)
-            self._orders.tell({"done": number, **(answer or {})})
+    def _do(self, verb: str, link: str, **arguments: Any) -> Mapping[str, Any] | None:
+        if verb not in _VERBS:
+            raise ValueError(f"no such verb: {verb}")
+        if verb == "impair":
+            arguments = {way: None if shape is None else Shape(**shape) for way, shape in arguments.items()}
+        self._mover.catch_up()
+        answer: Mapping[str, Any] | None = getattr(self._mover, verb)(self._links[link], **arguments)
+        return answer
 
 
 def come_first() -> None:
@@ -85,12 +81,10 @@ def come_first() -> None:
 def main(text: str) -> None:
     """Serve; ``text`` is the JSON of the order, with ``channel``, ``supervisor`` and ``life`` as of a cell."""
     order = json.loads(text)
-    die_with(order["supervisor"], order["life"])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    orders = Orders(order)
     set_timer_slack()
     come_first()
-    Server(order, socket.socket(fileno=order["channel"])).serve()
+    Server(order, orders).serve()
 
 
 if __name__ == "__main__":

@@ -1,24 +1,18 @@
 """The process that makes the namespaces of a run and pulls at the cables: ``python -m harness.live.namespaces.serve``.
 
-Orders come as in :mod:`harness.live.servant`; each is answered with the time before (``begun_ns``) and after. It dies
-with the supervisor; only when that is seen to is the rest imported.
+Orders come as in :mod:`harness.live.servant`. It dies with the supervisor; only when that is seen to is the rest
+imported.
 """
 
 from __future__ import annotations
 
 import json
-import signal
-import socket
 import sys
-import time
 from collections.abc import Mapping
 from typing import Any
 
-from harness.live.cell import die_with
 from harness.live.namespaces import system
-
-_DOORS_AT_ONCE = 200
-"""Descriptors that one message may carry are limited (SCM_MAX_FD is 253)."""
+from harness.live.servant import Orders
 
 
 class Server:
@@ -27,10 +21,12 @@ class Server:
     Args:
         order: ``sites`` (how many), ``neighbours`` (pairs of them), ``congestion_control``, ``links`` (name to
             ``site``, ``emulated``, ``rate_bytes_per_s``, ``queue_bytes``).
-        owner: descriptor of the namespace of users, if there is one.
+
+    Attributes:
+        doors: descriptors of the namespaces: the middle, and each site.
     """
 
-    def __init__(self, order: Mapping[str, Any], owner: int | None) -> None:
+    def __init__(self, order: Mapping[str, Any]) -> None:
         from harness.live.namespaces.cables import Middle, Site
 
         self._neighbours: dict[int, list[int]] = {number: [] for number in range(order["sites"])}
@@ -44,7 +40,7 @@ class Server:
         for number, site in enumerate(self._sites):
             middle.connect(number, site, number in emulated)
             site.furnish(self._neighbours[number])
-        self.doors = [*([] if owner is None else [owner]), middle.door, *(site.door for site in self._sites)]
+        self.doors = [middle.door, *(site.door for site in self._sites)]
         self._rates = dict.fromkeys(order["links"], (0, 0))
         self._silent = dict.fromkeys(order["links"], (False, False))
         for name, link in order["links"].items():
@@ -117,24 +113,12 @@ def main(text: str) -> None:
     """Make the namespaces and serve; ``text`` is the JSON of the order, with ``channel``, ``supervisor``, ``life``."""
     order = json.loads(text)
     owner = system.become_owner()  # before there is a thread
-    die_with(order["supervisor"], order["life"])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    from harness.live.servant import Orders
-
-    channel = socket.socket(fileno=order["channel"])
-    orders = Orders(channel)
-    server = Server(order, owner)
-    for first in range(0, len(server.doors), _DOORS_AT_ONCE):
-        some = server.doors[first : first + _DOORS_AT_ONCE]
-        socket.send_fds(channel, [json.dumps({"event": "doors"}).encode() + b"\n"], some)
+    orders = Orders(order)
+    server = Server(order)
+    orders.lend([*([] if owner is None else [owner]), *server.doors])
     orders.tell({"event": "ready", "owned": owner is not None})
     while True:
-        for each in orders.take():
-            number, verb = each.pop("number"), each.pop("verb")
-            begun_ns = time.monotonic_ns()
-            answer = getattr(server, verb)(**each)
-            orders.tell({"done": number, "begun_ns": begun_ns, **answer})
+        orders.obey(lambda verb, link, **arguments: getattr(server, verb)(link, **arguments))
 
 
 if __name__ == "__main__":

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import json
 import random
-import signal
-import socket
 import statistics
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from harness.live.cell import die_with
 from harness.live.clock import set_timer_slack
 from harness.live.proxy.relay import SocketRelay
 from harness.live.servant import Orders
@@ -36,17 +34,17 @@ class Server:
     Args:
         order: ``links`` (name to the fields of a :class:`~harness.shaper.Shape`), ``routes`` (fields of
             :class:`~harness.relay.route.Route`, links by name), ``seed``.
-        channel: to the supervisor.
+        orders: to come.
     """
 
-    def __init__(self, order: Mapping[str, Any], channel: socket.socket) -> None:
-        self._orders = Orders(channel)
-        self._relay = SocketRelay(self._orders.tell)
+    def __init__(self, order: Mapping[str, Any], orders: Orders) -> None:
+        self._orders = orders
+        self._relay = SocketRelay(orders.tell)
         self._links = {name: _link(name, shape, order["seed"]) for name, shape in order["links"].items()}
         for route in order["routes"]:
             near, far = (self._links.get(route[end] or "") for end in ("near", "far"))
             self._relay.add_route(Route(**{**route, "near": near, "far": far}))
-        self._relay.add_reader(self._orders.fd, self._obey)
+        self._relay.add_reader(orders.fd, partial(orders.obey, self._do))
 
     def serve(self) -> None:
         """Until the process is ended."""
@@ -54,13 +52,10 @@ class Server:
         while True:
             self._relay.turn()
 
-    def _obey(self) -> None:
-        for order in self._orders.take():
-            number, verb, link = order.pop("number"), order.pop("verb"), order.pop("link")
-            shaped = verb == "impair"
-            arguments = {name: Shape(**given) if shaped else given for name, given in order.items()}
-            getattr(self._relay, verb)(self._links[link], **arguments)
-            self._orders.tell({"done": number})
+    def _do(self, verb: str, link: str, **arguments: Any) -> None:
+        if verb == "impair":
+            arguments = {way: Shape(**shape) for way, shape in arguments.items()}
+        getattr(self._relay, verb)(self._links[link], **arguments)
 
     def _calibrate(self) -> int:
         """How late the relay wakes, measured; it is taken off from now on."""
@@ -77,11 +72,9 @@ def _link(name: str, shape: Mapping[str, Any], seed: int) -> Link:
 def main(text: str) -> None:
     """Serve; ``text`` is the JSON of the order, with ``channel``, ``supervisor`` and ``life`` as of a cell."""
     order = json.loads(text)
-    die_with(order["supervisor"], order["life"])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    orders = Orders(order)
     set_timer_slack()
-    Server(order, socket.socket(fileno=order["channel"])).serve()
+    Server(order, orders).serve()
 
 
 if __name__ == "__main__":

@@ -9,17 +9,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from harness.live.cell import die_with, die_with_parent
+from harness.live.cell import die_with_parent
 from harness.live.namespaces import system
-
-_DOORS_AT_ONCE = 200
-"""Descriptors that one message may carry are limited (SCM_MAX_FD is 253)."""
+from harness.live.servant import Orders
 
 
 class Server:
@@ -124,25 +120,12 @@ def main(text: str) -> None:
     order = json.loads(text)
     owner = system.become_owner()  # before there is a thread
     processes = processes_of_programs(order["channel"])
-    die_with(order["supervisor"], order["life"])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    from harness.live.servant import Orders
-
-    channel = socket.socket(fileno=order["channel"])
-    orders = Orders(channel)
+    orders = Orders(order)
     server = Server(order)
-    doors = [*([] if owner is None else [owner]), processes, *server.doors]
-    for first in range(0, len(doors), _DOORS_AT_ONCE):
-        some = doors[first : first + _DOORS_AT_ONCE]
-        socket.send_fds(channel, [json.dumps({"event": "doors"}).encode() + b"\n"], some)
+    orders.lend([*([] if owner is None else [owner]), processes, *server.doors])
     orders.tell({"event": "ready", "owned": owner is not None})
     while True:
-        for each in orders.take():
-            number, verb = each.pop("number"), each.pop("verb")
-            begun_ns = time.monotonic_ns()
-            answer = getattr(server, verb)(**each)
-            orders.tell({"done": number, "begun_ns": begun_ns, **answer})
+        orders.obey(lambda verb, link, **arguments: getattr(server, verb)(link, **arguments))
 
 
 if __name__ == "__main__":
