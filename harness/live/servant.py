@@ -49,7 +49,12 @@ class Servant:
     """
 
     def __init__(
-        self, name: str, module: str, guard: Guard, life: int, heard: Callable[[Mapping[str, Any]], None]
+        self,
+        name: str,
+        module: str,
+        guard: Guard,
+        life: int,
+        heard: Callable[[Mapping[str, Any]], None] = lambda _: None,
     ) -> None:
         self._name = name
         self._module = module

@@ -17,6 +17,9 @@ PREFIX_BITS = 16
 SUBNET = f"198.18.0.0/{PREFIX_BITS}"
 """Kept for measurements between networks, so that it is nobody's (RFC 2544)."""
 
+CONGESTION_CONTROL = "cubic"
+"""What Linux has unless told otherwise; the machine may have been told otherwise, and a namespace inherits that."""
+
 
 def address(site: int) -> str:
     """Of the namespace at that position."""

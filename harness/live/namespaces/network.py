@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.guard import Guard
 from harness.leftovers import scratch, unfinished
+from harness.live.emulator.servant import Emulator
 from harness.live.links import Report
-from harness.live.namespaces.layout import Layout, address, emulated
+from harness.live.namespaces.layout import CONGESTION_CONTROL, Layout, address, emulated
 from harness.live.servant import Servant, ServantError
 from harness.relay.line import Held
 from harness.relay.pairs import InFlight
@@ -22,14 +23,8 @@ from harness.shaper import Shape
 from harness.topology import GROUP, MULTICAST, Link
 from harness.world import Cut, Direction
 
-CONGESTION_CONTROL = "cubic"
-"""What Linux has unless told otherwise; the machine may have been told otherwise, and a namespace inherits that."""
-
 _START_S, _A_SITE_S = 30.0, 0.2
 """Many times as long as it was seen to take, the second for each namespace."""
-
-_MISHAPS = ("unread", "unsent", "merged")
-"""What the emulator may count against itself, see :class:`harness.live.emulator.way.Counts`."""
 
 
 class Namespaces:
@@ -49,13 +44,11 @@ class Namespaces:
     ) -> None:
         self._run = run
         self._guard = guard
-        self._complain = complain
-        self._failed: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._layout = Layout(run.topology)
         self._stack = contextlib.ExitStack()
         self._folder: Path | None = None
-        self._maker = Servant("the network of namespaces", "harness.live.namespaces.serve", guard, life, self._hear)
-        self._emulator = Servant("the emulator of packets", "harness.live.emulator.serve", guard, life, self._hear)
+        self._maker = Servant("the network of namespaces", "harness.live.namespaces.serve", guard, life)
+        self._emulator = Emulator(run.seed, guard, life, complain)
         self._owned = False
         self.links = Cables(run, self._layout, self._maker, self._emulator, report)
 
@@ -79,13 +72,12 @@ class Namespaces:
         )
         self._owned = answer["owned"]
         if by_emulator:
-            self._emulator.start(
-                {
-                    "links": {name: self._emulators(topology.link(name)) for name in by_emulator},
-                    "seed": self._run.seed,
-                },
-                self._maker.descriptors[: 1 + self._owned],
-            )
+            shapes = {
+                link.node: (self._layout.site(link.node), link.shape)
+                for link in topology.links
+                if link.node in by_emulator
+            }
+            self._emulator.start(shapes, self._maker.descriptors[: 1 + self._owned])
 
     def _order(self, link: Link, by_emulator: bool) -> dict[str, Any]:
         return {
@@ -95,23 +87,8 @@ class Namespaces:
             "queue_bytes": link.queue_bytes,
         }
 
-    def _emulators(self, link: Link | None) -> dict[str, Any]:
-        assert link is not None
-        site = self._layout.site(link.node)
-        shape = plain(link.shape)
-        return {"outer": f"outer{site}", "inner": f"inner{site}", "up": shape, "down": shape}
-
-    def _hear(self, told: Mapping[str, Any]) -> None:
-        if told["event"] == "failed":  # and to the end: the counts grow
-            self._failed[told["link"], told["way"]] = told
-
     def end(self) -> None:
         """End the processes; the namespaces go with the last that is inside."""
-        with contextlib.suppress(ServantError):
-            self._emulator.listen()
-        for (link, way), told in self._failed.items():
-            self._complain(mishaps(link, way, told))
-        self._failed.clear()
         self._emulator.end()
         self._maker.end()
         self._stack.close()
@@ -169,7 +146,7 @@ class Cables:
         run: Run,
         layout: Layout,
         maker: Servant,
-        emulator: Servant,
+        emulator: Emulator,
         report: Report,
     ) -> None:
         self._shapes = {link.node: link.shape for link in run.topology.links}
@@ -190,7 +167,7 @@ class Cables:
     def impair(self, link: str, shape: Shape) -> None:
         """See :class:`harness.world.World`, as for all that follow. Raises ServantError."""
         if link in self._emulated:
-            self._emulator.say("impair", link, up=plain(shape), down=plain(shape))
+            self._emulator.impair(link, shape)
         else:
             self._maker.say("shape", link, rate_bytes_per_s=shape.rate_bytes_per_s, queue_bytes=shape.queue_bytes)
 
@@ -274,14 +251,3 @@ class Cables:
 
 def _no_relay() -> ServantError:
     return ServantError("a network of namespaces has no relay that could do that")
-
-
-def mishaps(link: str, way: str, told: Mapping[str, Any]) -> str:
-    """What the emulator counts against itself, as a sentence."""
-    counts = ", ".join(f"{told[name]} {name}" for name in _MISHAPS if told.get(name))
-    return f"the emulator of packets did not do to link {link}, {way}, what was asked for: {counts}"
-
-
-def plain(shape: Shape) -> dict[str, Any]:
-    """As orders have it."""
-    return {name: getattr(shape, name) for name in Shape.__dataclass_fields__}

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from harness.guard import Guard
-from harness.live.namespaces.layout import needs_emulator
-from harness.live.namespaces.network import CONGESTION_CONTROL, mishaps, plain
-from harness.live.servant import Servant, ServantError
+from harness.live.emulator.servant import Emulator
+from harness.live.namespaces.layout import CONGESTION_CONTROL, needs_emulator
+from harness.live.servant import Servant
 from harness.problems import Problems
-from harness.scripts.spec import MAIN_HOST, FaultSpec, LinkSpec, Net, Program
+from harness.scripts.spec import MAIN_HOST, FaultSpec, Net, Program
 
 _START_S, _A_HOST_S = 30.0, 0.5
 """Many times as long as it was seen to take, the second for each host and each link."""
@@ -87,15 +86,12 @@ class Network:
     def __init__(
         self, net: Net, programs: Sequence[Program], seed: int, guard: Guard, life: int, complain: Callable[[str], None]
     ) -> None:
-        self._seed = seed
-        self._complain = complain
-        self._failed: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._addresses = homes(net, programs)
         self._links = {link.name: link for link in net.links}
         self._emulated = emulated(net)
         self._owned = False
-        self._maker = Servant("the network of hosts", "harness.live.scripts.serve", guard, life, self._hear)
-        self._emulator = Servant("the emulator of packets", "harness.live.emulator.serve", guard, life, self._hear)
+        self._maker = Servant("the network of hosts", "harness.live.scripts.serve", guard, life)
+        self._emulator = Emulator(seed, guard, life, complain)
         self._silent = {link.name: [False, False] for link in net.links}
 
     def start(self) -> None:
@@ -116,17 +112,17 @@ class Network:
         )
         self._owned = answer["owned"]
         if self._emulated:
-            order = {"links": {name: self._order(self._links[name]) for name in self._emulated}, "seed": self._seed}
+            shapes = {
+                name: (number, link.shape)
+                for number, (name, link) in enumerate(self._links.items())
+                if name in self._emulated
+            }
             owner, (_, middle, *_) = self._owner, self._maker.descriptors[self._owned :]
-            self._emulator.start(order, [*owner, middle])
+            self._emulator.start(shapes, [*owner, middle])
 
     @property
     def _owner(self) -> Sequence[int]:
         return self._maker.descriptors[: self._owned]
-
-    def _order(self, link: LinkSpec) -> dict[str, Any]:
-        number, shape = list(self._links).index(link.name), plain(link.shape)
-        return {"outer": f"outer{number}", "inner": f"inner{number}", "up": shape, "down": shape}
 
     def doors(self, host: str) -> list[int]:
         """What a program there enters: the namespace of users, if there is one, of processes, the host's network."""
@@ -174,10 +170,6 @@ class Network:
                 silent[side] = on
         self._maker.say("silence", fault.link, silent=silent)
 
-    def _hear(self, told: Mapping[str, Any]) -> None:
-        if told["event"] == "failed":  # and to the end: the counts grow
-            self._failed[told["link"], told["way"]] = told
-
     def listen(self) -> None:
         """Find out whether the processes are there. Raises ServantError."""
         self._maker.listen()
@@ -185,11 +177,6 @@ class Network:
 
     def end(self) -> None:
         """End the processes, and with them all programs and the network."""
-        with contextlib.suppress(ServantError):
-            self._emulator.listen()
-        for (link, way), told in self._failed.items():
-            self._complain(mishaps(link, way, told))
-        self._failed.clear()
         self._emulator.end()
         self._maker.end()
 
