@@ -65,7 +65,6 @@ class Namespaces:
             {
                 "sites": len(self._layout.sites),
                 "neighbours": self._layout.neighbours(),
-                "congestion_control": CONGESTION_CONTROL,
                 "links": links,
             },
             limit_s=_START_S + _A_SITE_S * len(self._layout.sites),

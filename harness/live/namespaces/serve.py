@@ -19,8 +19,8 @@ class Server:
     """All namespaces, and the verbs on their cables.
 
     Args:
-        order: ``sites`` (how many), ``neighbours`` (pairs of them), ``congestion_control``, ``links`` (name to
-            ``site``, ``emulated``, ``rate_bytes_per_s``, ``queue_bytes``).
+        order: ``sites`` (how many), ``neighbours`` (pairs of them), ``links`` (name to ``site``,
+            ``emulated``, ``rate_bytes_per_s``, ``queue_bytes``).
 
     Attributes:
         doors: descriptors of the namespaces: the middle, and each site.
@@ -35,7 +35,7 @@ class Server:
             self._neighbours[other].append(one)
         self._site_of = {name: link["site"] for name, link in order["links"].items()}
         middle = Middle()
-        self._sites = [Site(number, middle.door, order["congestion_control"]) for number in self._neighbours]
+        self._sites = [Site(number, middle.door) for number in self._neighbours]
         emulated = [link["site"] for link in order["links"].values() if link["emulated"]]
         for number, site in enumerate(self._sites):
             middle.connect(number, site, number in emulated)
@@ -87,7 +87,7 @@ class Server:
 
         for number, site in enumerate(self._sites):
             if number not in hindered and any(
-                one.repeats and site_of(one.remote[0]) not in hindered for one in site.connections()
+                one.repeats and site_of(one.remote[0]) not in hindered for one in site.over_cable()
             ):
                 return {"repeats": True}
         return {"repeats": False}
@@ -95,9 +95,9 @@ class Server:
     def reset(self, link: str) -> dict[str, Any]:
         """Break all connections over the cable, both ends of each."""
         number = self._site_of[link]
-        ends = [(self._sites[number], self._sites[number].connections())]
+        ends = [(self._sites[number], self._sites[number].over_cable())]
         for other in self._neighbours[number]:
-            ends.append((self._sites[other], self._sites[other].connections(number)))
+            ends.append((self._sites[other], self._sites[other].over_cable(number)))
         for site, doomed in ends:
             site.destroy(doomed)
         return {

@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-from pyroute2 import IPRoute
-
-from harness.live.doors import enter
 from harness.live.namespaces import system
-from harness.live.namespaces.cables import End
-from harness.live.namespaces.connections import Connection, connections, destroy, open_channel
+from harness.live.namespaces.connections import Connection
+from harness.live.namespaces.parts import PERMANENT, End, Hub, Room
 
-_PERMANENT = 0x80
 _HOST_BITS = 32
 
 
-class Host:
+class Host(Room):
     """A network namespace with one address.
 
     Args:
         address: of its interface ``eth0``, which leads to the switch.
-        home: descriptor of the network to which this thread returns.
-
-    Attributes:
-        door: descriptor of the namespace.
-        routes: netlink of that network.
+        home: as of :class:`~harness.live.namespaces.parts.Room`.
     """
 
     def __init__(self, address: str, home: int) -> None:
+        super().__init__(home)
         self.address = address
-        self._home = home
-        self.door = system.new_network()
-        self.routes: Any = IPRoute()
-        enter([home])
 
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Be in that network for a moment."""
-        enter([self.door])
-        try:
-            yield
-        finally:
-            enter([self._home])
-
-    def furnish(self, congestion_control: str, others: Sequence[str]) -> None:
+    def furnish(self, others: Sequence[str]) -> None:
         """Bring up its interfaces; ``others`` are addresses that are reached by way of the switch."""
         with self.inside():
             system.one_packet_at_a_time("eth0")
@@ -54,37 +33,22 @@ class Host:
         self.routes.addr("add", index=index, address=self.address, prefixlen=_HOST_BITS)
         self.routes.link("set", index=index, state="up")
         for other in others:
-            self.lead(other, index, congestion_control)
+            self.lead_to(other, index)
 
-    def lead(self, other: str, index: int, congestion_control: str) -> None:
-        """To that address by this interface. What controls congestion only a route can say, see decision 10."""
-        self.routes.route(
-            "replace",
-            dst=f"{other}/{_HOST_BITS}",
-            oif=index,
-            scope="link",
-            prefsrc=self.address,
-            metrics={"cc_algo": congestion_control},
-        )
+    def lead_to(self, other: str, index: int) -> None:
+        """To that address by this interface."""
+        self.lead(f"{other}/{_HOST_BITS}", index, self.address)
 
-    def connections(self, other: str) -> list[Connection]:
+    def connections_with(self, other: str) -> list[Connection]:
         """Its ends of those with that address."""
-        with self.inside(), open_channel() as channel:
-            return [one for one in connections(channel) if one.local[0] == self.address and one.remote[0] == other]
-
-    def destroy(self, doomed: list[Connection]) -> None:
-        """Break these."""
-        with self.inside(), open_channel() as channel:
-            for one in doomed:
-                destroy(channel, one)
+        return [one for one in self.connections() if one.local[0] == self.address and one.remote[0] == other]
 
 
 class _Plug:
     """One end of a cable, in a host."""
 
-    def __init__(self, host: Host, other: Host, name: str, congestion_control: str) -> None:
+    def __init__(self, host: Host, other: Host, name: str) -> None:
         self._host, self._other = host, other
-        self._congestion_control = congestion_control
         (self._index,) = host.routes.link_lookup(ifname=name)
         self.end = End(host.routes, self._index)
         with host.inside():
@@ -94,12 +58,12 @@ class _Plug:
         """Carrier, and again what the kernel has forgotten at its loss; ``hardware``: address of the other end."""
         routes = self._host.routes
         routes.link("set", index=self._index, state="up")
-        routes.neigh("replace", dst=self._other.address, lladdr=hardware, ifindex=self._index, state=_PERMANENT)
+        routes.neigh("replace", dst=self._other.address, lladdr=hardware, ifindex=self._index, state=PERMANENT)
 
     def lead(self) -> None:
         """The way to the other host is by this cable."""
         self.end.await_carrier()
-        self._host.lead(self._other.address, self._index, self._congestion_control)
+        self._host.lead_to(self._other.address, self._index)
 
     def down(self) -> None:
         """No carrier: the only route to the other host is gone, and whoever sends is told."""
@@ -112,10 +76,10 @@ class Cable:
     Args:
         number: its position among all links.
         ends: the hosts.
-        middle: netlink of the network in which the emulator is; None when it has nothing to do with this link.
+        middle: where the emulator is; None when it has nothing to do with this link.
     """
 
-    def __init__(self, number: int, ends: tuple[Host, Host], congestion_control: str, middle: Any | None) -> None:
+    def __init__(self, number: int, ends: tuple[Host, Host], middle: Hub | None) -> None:
         name = f"link{number}"
         self._hosts = ends
         self._hardware = [f"02:00:c6:{19 + side}:{number >> 8:02x}:{number & 0xFF:02x}" for side in (0, 1)]
@@ -128,12 +92,8 @@ class Cable:
             ends[0].routes.link("add", ifname=name, kind="veth", address=self._hardware[0], peer=sides[1])
         else:
             for far, side in zip((f"outer{number}", f"inner{number}"), sides, strict=True):
-                middle.link("add", ifname=far, kind="veth", peer=side)
-                (index,) = middle.link_lookup(ifname=far)
-                system.one_packet_at_a_time(far)
-                middle.link("set", index=index, state="up")
-                self._far.append(End(middle, index))
-        self._plugs = [_Plug(host, other, name, congestion_control) for host, other in (ends, (ends[1], ends[0]))]
+                self._far.append(middle.cable(far, side))
+        self._plugs = [_Plug(host, other, name) for host, other in (ends, (ends[1], ends[0]))]
         self.is_down = True
         self.up()
 
@@ -162,32 +122,19 @@ class Cable:
 
     def reset(self) -> int:
         """Break all connections over it, at both ends; how many ends there were."""
-        ends = [(host, host.connections(other.address)) for host, other in (self._hosts, tuple(reversed(self._hosts)))]
+        ends = [
+            (host, host.connections_with(other.address)) for host, other in (self._hosts, tuple(reversed(self._hosts)))
+        ]
         for host, doomed in ends:
             host.destroy(doomed)
         return sum(len(doomed) for _, doomed in ends)
 
 
-class Middle:
-    """The network with the switch, and the emulator's ends; whoever makes it is inside from then on.
-
-    Attributes:
-        door: descriptor of its namespace.
-        routes: netlink of that network.
-    """
-
-    def __init__(self) -> None:
-        self.door = system.new_network()
-        self.routes: Any = IPRoute()
-        self.routes.link("add", ifname="switch", kind="bridge", br_stp_state=0, br_mcast_snooping=0)
-        (self._switch,) = self.routes.link_lookup(ifname="switch")
-        self.routes.link("set", index=self._switch, state="up")
+class Middle(Hub):
+    """The network with the switch, and the emulator's ends."""
 
     def connect(self, number: int, host: Host) -> End:
         """Lay the cable from a host's ``eth0`` to the switch; its end here."""
-        port = f"port{number}"
-        self.routes.link("add", ifname=port, kind="veth", peer={"ifname": "eth0", "net_ns_fd": host.door})
-        (index,) = self.routes.link_lookup(ifname=port)
-        system.one_packet_at_a_time(port)
-        self.routes.link("set", index=index, state="up", master=self._switch)
-        return End(self.routes, index)
+        end = self.cable(f"port{number}", {"ifname": "eth0", "net_ns_fd": host.door})
+        self.plug(end)
+        return end

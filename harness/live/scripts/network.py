@@ -107,7 +107,7 @@ class Network:
             for name, link in self._links.items()
         }
         answer = self._maker.start(
-            {"hosts": list(self._addresses.values()), "links": links, "congestion_control": CONGESTION_CONTROL},
+            {"hosts": list(self._addresses.values()), "links": links},
             limit_s=_START_S + _A_HOST_S * (len(hosts) + len(links)),
         )
         self._owned = answer["owned"]

@@ -22,8 +22,8 @@ class Server:
     """All hosts, and the verbs on their links.
 
     Args:
-        order: ``hosts`` (their addresses), ``congestion_control``, ``links`` (name to ``ends``, two positions of
-            hosts, ``emulated``, ``rate_bytes_per_s``, ``queue_bytes``).
+        order: ``hosts`` (their addresses), ``links`` (name to ``ends``, two positions of hosts,
+            ``emulated``, ``rate_bytes_per_s``, ``queue_bytes``).
 
     Attributes:
         doors: descriptors of the namespaces: the middle, and each host.
@@ -32,7 +32,6 @@ class Server:
     def __init__(self, order: Mapping[str, Any]) -> None:
         from harness.live.scripts.cables import Cable, Host, Middle
 
-        congestion_control = order["congestion_control"]
         middle = Middle()
         hosts = [Host(address, middle.door) for address in order["hosts"]]
         ports = [middle.connect(number, host) for number, host in enumerate(hosts)]
@@ -43,7 +42,7 @@ class Server:
                 for position, other in enumerate(hosts)
                 if other is not host and {number, position} not in joined
             ]
-            host.furnish(congestion_control, others)
+            host.furnish(others)
         for port in ports:
             port.await_carrier()
         self._cables: dict[str, Cable] = {}
@@ -51,7 +50,7 @@ class Server:
         for number, (name, link) in enumerate(order["links"].items()):
             first, second = (hosts[end] for end in link["ends"])
             emulated = link["emulated"]
-            self._cables[name] = Cable(number, (first, second), congestion_control, middle.routes if emulated else None)
+            self._cables[name] = Cable(number, (first, second), middle if emulated else None)
             self._rates[name] = (0, 0) if emulated else (link["rate_bytes_per_s"], link["queue_bytes"])
             self.silence(name, [False, False])
         self.doors = [middle.door, *(host.door for host in hosts)]
