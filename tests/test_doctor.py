@@ -13,7 +13,9 @@ import pytest
 from harness import config, doctor, kinds
 from harness.cli import main
 from harness.live import probes
+from harness.live.cell import ORPHANED
 from harness.live.probes import Finding
+from harness.live.processes import environment
 from harness.plan import plan
 from tests.conftest import DEMANDED, ROOT, demanded, finding
 
@@ -56,6 +58,8 @@ def test_probes_leave_nothing_in_the_network_of_the_machine() -> None:
 ELSEWHERE = """
 import sys
 from harness.live import probes
+from harness.live.cell import ORPHANED
+from harness.live.processes import environment
 probes.__spec__.submodule_search_locations[:] = {places!r}
 from harness.live.probes.__main__ import main
 main(sys.argv[1])
@@ -83,6 +87,18 @@ def test_whatever_a_probe_does_is_a_reason(
     monkeypatch.setattr(probes, "_COMMAND", ["-c", ELSEWHERE.format(places=places)])
     monkeypatch.setattr(probes, "LIMIT_S", 0.5 if "0.5 s" in reason else probes.LIMIT_S)
     assert reason in str(probes.ask("odd").reason)
+
+
+def test_a_probe_whose_asker_is_gone_tries_nothing() -> None:
+    nobody = os.getpid() + 1  # whoever that is, it has not started the probe
+    probe = subprocess.run(
+        [sys.executable, "-m", probes.__name__, "signals", str(nobody)],
+        env=environment(),
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    assert (probe.returncode, probe.stdout) == (ORPHANED, b"")
 
 
 def test_needs_follow_from_the_experiment() -> None:
@@ -156,6 +172,8 @@ def test_it() -> None: pass
 PLUGIN = """
 from tests import conftest
 from harness.live import probes
+from harness.live.cell import ORPHANED
+from harness.live.processes import environment
 probes.names = lambda: ("netem_of_the_moon",)
 conftest.finding = lambda name: probes.Finding(name, "", "there is no moon", "", "", 0)
 from tests.conftest import *

@@ -47,10 +47,7 @@ def main(text: str) -> NoReturn:
 
 def die_with(supervisor: int, life: int) -> None:
     """End this process when that one is gone, or the pipe ``life`` is closed."""
-    if sys.platform == "linux":
-        die_with_parent()
-    if os.getppid() != supervisor:  # it died before the line above
-        os._exit(ORPHANED)
+    die_with_parent(supervisor)
 
     def watch() -> None:
         while os.read(life, 1):
@@ -60,9 +57,12 @@ def die_with(supervisor: int, life: int) -> None:
     threading.Thread(target=watch, name="life", daemon=True).start()
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that forked it is gone (Linux)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def die_with_parent(parent: int | None = None) -> None:
+    """Have the kernel kill this process when the thread that forked it is gone (Linux); end it if ``parent`` is."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if parent is not None and os.getppid() != parent:  # it died before the line above
+        os._exit(ORPHANED)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ start processes, for it has one of its own that ends with everything it made.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -72,7 +73,7 @@ def ask_all(wanted: Iterable[str]) -> Iterator[Finding]:
 def _answer(name: str) -> dict[str, str]:
     try:
         process = subprocess.run(
-            [sys.executable, *_COMMAND, name],
+            [sys.executable, *_COMMAND, name, str(os.getpid())],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=environment(),

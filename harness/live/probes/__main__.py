@@ -1,4 +1,4 @@
-"""The process of a probe: ``python -m harness.live.probes NAME`` prints one JSON object."""
+"""The process of a probe: ``python -m harness.live.probes NAME PARENT`` prints one JSON object."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from harness.live.probes import LIMIT_S
 from harness.live.probes import __name__ as package
 
 
-def main(name: str) -> None:
-    """Try the capability of that name and tell what came of it."""
-    if sys.platform == "linux":
-        die_with_parent()
+def main(name: str, parent: int | None = None) -> None:
+    """Try the capability of that name and tell what came of it, unless the process that asked is gone."""
+    die_with_parent(parent)
     signal.alarm(math.ceil(LIMIT_S))  # whoever asked may be gone
     module = kinds.load(package, name)
     reason = _reason(module)
@@ -43,4 +42,4 @@ def _reason(module: ModuleType) -> str | None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

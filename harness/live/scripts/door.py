@@ -30,9 +30,7 @@ def main(text: str) -> NoReturn:
     """Start what the order says: ``doors``, ``supervisor``, ``channel``, ``host``, ``hosts``, ``command``, ``path``."""
     order = json.loads(text)
     channel = socket.socket(fileno=order["channel"])
-    die_with_parent()
-    if os.getppid() != order["supervisor"]:
-        os._exit(FAILED)
+    die_with_parent(order["supervisor"])
     enter(order["doors"])
     for door in order["doors"]:
         os.close(door)
