@@ -20,7 +20,8 @@ def apply(topology: Topology, options: Options) -> Topology:
     fitting = [
         name
         for name in having(topology, "SUB")
-        if all(end.binder_type == "PUB" and flows[end.name] == 1 for end in topology.ends_of(name))
+        if "prefixes" not in topology.node(name).options  # who asks for topics gets each as a frame of its own
+        and all(end.binder_type == "PUB" and flows[end.name] == 1 for end in topology.ends_of(name))
     ]
     return with_options(
         topology, choose(topology, fitting, options, "nodes that have a SUB alone, at a PUB without topics"), conflate=1

@@ -141,8 +141,9 @@ def test_conflate_keeps_the_newest() -> None:
     assert oldest_ns(ledger, "slow") < 20 * MS, "one is worked on, one waits, and some are on their way"
     found = Counter(row["inferred"] for row in rows(ledger, "slow") if row["fate"] == "lost")
     assert set(found) == {"conflated"}
-    with pytest.raises(MisfitError, match="at a PUB without topics"):
-        applied("conflate", gallery.build("topics", S))
+    for topics in (("a-1", "a-2"), ("a-2",)):
+        with pytest.raises(MisfitError, match="at a PUB without topics"):
+            applied("conflate", gallery.build("topics", S, topics=topics))
 
 
 # -- programs ----------------------------------------------------------------------------------------------------------
