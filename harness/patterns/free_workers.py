@@ -46,6 +46,8 @@ def ventilator(node: Node, options: SenderOptions) -> None:
             worker_id, _ = work.recv_multipart()
             free.append(worker_id)
         node.send(work, flow="work", size_bytes=options.size_bytes, intended_ns=due, prefix=[free.popleft()])
+    while True:  # what workers say after the last task is read, too: nothing stays under way
+        work.recv_multipart()
 
 
 def worker(node: Node, options: WorkerOptions) -> None:

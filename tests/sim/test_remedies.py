@@ -18,7 +18,7 @@ from harness.run import load_program
 from harness.topology import Topology
 from tests import gallery
 
-from .runs import EXPERIMENTS, MS, S, judged
+from .runs import EXPERIMENTS, MS, S, judged, run_of
 
 SHOWN = {
     "conflate": ("slow-subscriber", "newest"),
@@ -94,6 +94,15 @@ def test_heartbeats_are_set_where_a_connection_can_be_silent() -> None:
     with pytest.raises(MisfitError, match="whole milliseconds") as told:
         applied("heartbeat", gallery.build("pubsub", S), timeout_ns=MS // 2)
     assert told.value.option == "timeout"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in gallery.KINDS if kind != "pair"])
+def test_a_run_with_heartbeats_comes_to_rest(kind: str) -> None:
+    """They never end: what is still under way decides, so no pattern may leave anything unread."""
+    trace, ledger, checks = judged(run_of(applied("heartbeat", gallery.build(kind, S)), duration_ns=S))
+    assert trace.limits_hit == ()
+    assert checks.verdict == "valid"
+    assert ledger.delivered == ledger.expected
 
 
 def test_a_silence_is_noticed_only_with_heartbeats() -> None:
