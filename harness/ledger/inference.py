@@ -15,6 +15,7 @@ What is multicast has no connections (:mod:`harness.ledger.multicast`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -176,6 +177,7 @@ def _requests(topology: Topology, answers: Flow, answerer: str) -> list[int]:
 
 def _infer_published(run: Run, trace: Trace, events: Array, links: Links, owed: Owed, inferred: Array) -> None:
     """The rows of flows that owe each message to all; written into ``inferred``."""
+    hears = functools.cache(run.topology.hears)
     for one, name, receivers, span in publishers(run.topology, owed.flow, owed.sender):
         endpoint = run.topology.endpoint_of(one)
         if endpoint is None or endpoint.socket_type(name) not in PUBLISHERS:
@@ -192,7 +194,7 @@ def _infer_published(run: Run, trace: Trace, events: Array, links: Links, owed: 
         for column, receiver in enumerate(receivers):
             closed = _closed(trace, links, receiver)
             if not endpoint.connects(name, receiver):
-                hops = way(run.topology, name, receiver)
+                hops = way(hears, name, receiver)
                 if hops and not any(links.broke(*hop) for hop in hops):
                     passed_on = all(_closed(trace, links, broker) for _, _, broker in hops)
                     _infer_one(got[:, column], causes[:, column], passed_on)

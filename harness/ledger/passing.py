@@ -8,24 +8,32 @@ messages that arrived met a full one, here or there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from harness.ledger.dealing import Owed
 from harness.ledger.stays import UNTOLD, Array, stays
 from harness.run import Run
-from harness.topology import Endpoint, Topology
+from harness.topology import Endpoint
 from harness.trace import CAUSES
 
 _HWM_ROUTER = CAUSES.index("hwm_router")
 _SINCE_EVER_NS = -(1 << 62)
 
+Hearers = tuple[tuple[Endpoint, str], ...]
+"""Who hears a node, and where."""
+
 Hop = tuple[Endpoint, str, str]
 """A connection on the way: the endpoint, who publishes there, and who hears it."""
 
 
-def way(topology: Topology, sender: str, receiver: str) -> tuple[Hop, ...]:
-    """The connections over which what one node publishes gets to another; empty when there is no way, or several."""
-    ways: list[tuple[Hop, ...]] = [((endpoint, sender, peer),) for endpoint, peer in topology.hears(sender)]
+def way(hears: Callable[[str], Hearers], sender: str, receiver: str) -> tuple[Hop, ...]:
+    """The connections over which what one node publishes gets to another; empty when there is no way, or several.
+
+    ``hears``: :meth:`harness.topology.Topology.hears`, which who asks for many ways had better remember.
+    """
+    ways: list[tuple[Hop, ...]] = [((endpoint, sender, peer),) for endpoint, peer in hears(sender)]
     found: list[tuple[Hop, ...]] = []
     for hops in ways:  # grows as it goes
         here = hops[-1][2]
@@ -35,7 +43,7 @@ def way(topology: Topology, sender: str, receiver: str) -> tuple[Hop, ...]:
                 break
             continue
         seen = [sender, *(hop[2] for hop in hops)]
-        ways += [(*hops, (endpoint, here, peer)) for endpoint, peer in topology.hears(here) if peer not in seen]
+        ways += [(*hops, (endpoint, here, peer)) for endpoint, peer in hears(here) if peer not in seen]
     return found[0] if len(found) == 1 else ()
 
 
