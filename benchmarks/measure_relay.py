@@ -71,10 +71,10 @@ def measure() -> dict[str, list[int]]:
         found["relay_accept"].append(took)
     for size in SIZES:
         for _ in range(ROUNDS):
-            stand.relay.impair(stand.link, Shape(queue_bytes=0), None)
+            stand.relay.impair(stand.link, Shape(queue_bytes=0))
             found[f"relay_pass_{size}"].append(stand.turn(near, size))
             far.recv(size, socket.MSG_WAITALL)
-            stand.relay.impair(stand.link, Shape(delay_ns=HELD_NS, queue_bytes=0), None)
+            stand.relay.impair(stand.link, Shape(delay_ns=HELD_NS, queue_bytes=0))
             found[f"relay_read_{size}"].append(stand.turn(near, size))
             stand.relay.turn()
             far.recv(size, socket.MSG_WAITALL)

@@ -8,19 +8,18 @@ from typing import Any
 
 from harness.guard import Guard
 from harness.live.servant import Servant
-from harness.relay.line import Held
 from harness.relay.pairs import InFlight
-from harness.relay.ways import Way, is_aware, passable, sizes
+from harness.relay.verbs import RelayVerbs
+from harness.relay.ways import Way, is_aware, sizes
 from harness.run import Run
 from harness.shaper import Shape
-from harness.world import Cut, Direction
 
 Report = Callable[[Way, int, InFlight, InFlight], None]
 """Is told of a connection over a link that breaks: its way, when (CLOCK_MONOTONIC), and what was in flight from who
 connected, and back."""
 
 
-class Links:
+class Links(RelayVerbs):
     """The link verbs of :class:`harness.world.World`.
 
     Args:
@@ -34,9 +33,9 @@ class Links:
     """
 
     def __init__(self, run: Run, guard: Guard, life: int, report: Report) -> None:
+        super().__init__(run.topology)
         self._run = run
         self._report = report
-        self._shapes = {link.node: link.shape for link in run.topology.links}
         self._by_port: dict[int, Way] = {}
         self._relay = Servant("the relay of the links", "harness.live.proxy.serve", guard, life, self._hear)
         self.bias_ns = 0
@@ -46,7 +45,7 @@ class Links:
         self._by_port = {own: way for way, (own, _) in ports.items()}
         told = self._relay.start(
             {
-                "links": {name: _plain(shape) for name, shape in self._shapes.items()},
+                "links": {name: _plain(shape) for name, shape in self.shapes.items()},
                 "routes": [self._route(way, own, target) for way, (own, target) in ports.items()],
                 "seed": self._run.seed,
             }
@@ -77,66 +76,10 @@ class Links:
         """End the relay."""
         self._relay.end()
 
-    # -- verbs ---------------------------------------------------------------------------------------
-
-    def impair(self, link: str, shape: Shape) -> None:
-        """See :class:`harness.world.World`, as for all that follow. Raises ServantError."""
-        self._relay.say("impair", link, up=_plain(shape), down=_plain(shape))
-
-    def heal(self, link: str) -> None:
-        """As the experiment made it."""
-        self.impair(link, self._shapes[link])
-
-    def blackhole(self, link: str, direction: Direction) -> None:
-        """Nothing passes; unlike on a real wire it goes on at once when that ends, for nobody counts timeouts here."""
-        self._relay.say("stall", link, up=direction != "down", down=direction != "up")
-
-    def unsilence(self, link: str) -> None:
-        """Let everything pass again."""
-        self._relay.say("stall", link, up=False, down=False)
-
-    def link_down(self, link: str) -> None:
-        """Nothing passes, and new connections are refused."""
-        self._relay.say("set_down", link, down=True)
-
-    def link_up(self, link: str) -> None:
-        """As before."""
-        self._relay.say("set_down", link, down=False)
-
-    def reset(self, link: str, cut: Cut) -> None:
-        """RST to both ends of all connections."""
-        self._relay.say("reset", link, cut="" if cut == "anywhere" else cut)
-
-    def refuse(self, link: str) -> None:
-        """Close the listeners."""
-        self._relay.say("refuse", link, refuses=True)
-
-    def accept(self, link: str) -> None:
-        """Open them."""
-        self._relay.say("refuse", link, refuses=False)
-
-    def half_close(self, link: str, direction: Direction) -> None:
-        """FIN that way."""
-        for up in (True, False):
-            if direction in ("both", "up" if up else "down"):
-                self._relay.say("half_close", link, up=up)
-
-    def limit_data(self, link: str, size_bytes: int) -> None:
-        """RST after so many bytes."""
-        self._relay.say("limit_data", link, size_bytes=size_bytes)
-
-    def slow_close(self, link: str, delay_ns: int) -> None:
-        """FIN later."""
-        self._relay.say("slow_close", link, delay_ns=delay_ns)
-
-    def hold(self, link: str, what: Held) -> None:
-        """Hold greetings or subscriptions back."""
-        self._relay.say("hold", link, what=what)
-
-    def let_go(self, link: str) -> None:
-        """Pass them on."""
-        self._relay.say("let_go", link)
+    def order(self, verb: str, link: str, **arguments: Any) -> None:
+        """Over the channel. Raises ServantError."""
+        self._relay.say(verb, link, **{name: _plain(value) for name, value in arguments.items()})
 
 
-def _plain(shape: Shape) -> dict[str, Any]:
-    return dataclasses.asdict(passable(shape))
+def _plain(value: Any) -> Any:
+    return dataclasses.asdict(value) if isinstance(value, Shape) else value

@@ -129,12 +129,10 @@ class Relay(ABC, Generic[P]):
 
     # -- faults ----------------------------------------------------------------------------------------
 
-    def impair(self, link: Link, up: Shape | None, down: Shape | None) -> None:
-        """From now on the link is such; what is under way keeps its time."""
-        if up is not None:
-            link.up.reshape(up)
-        if down is not None:
-            link.down.reshape(down)
+    def impair(self, link: Link, shape: Shape) -> None:
+        """From now on the link is such both ways; what is under way keeps its time."""
+        link.up.reshape(shape)
+        link.down.reshape(shape)
         self.stir()
 
     def stall(self, link: Link, *, up: bool, down: bool) -> None:

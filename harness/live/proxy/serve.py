@@ -53,8 +53,8 @@ class Server:
             self._relay.turn()
 
     def _do(self, verb: str, link: str, **arguments: Any) -> None:
-        if verb == "impair":
-            arguments = {way: Shape(**shape) for way, shape in arguments.items()}
+        if "shape" in arguments:
+            arguments["shape"] = Shape(**arguments["shape"])
         getattr(self._relay, verb)(self._links[link], **arguments)
 
     def _calibrate(self) -> int:
