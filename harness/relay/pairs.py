@@ -94,7 +94,8 @@ class Relay(ABC, Generic[P]):
             for link in pair.route.links:
                 if link.holds:
                     line.hold(link.holds)
-            self._bound(pair, line)
+            self._limit(pair, line)
+            self._slow(pair, line)
 
     def move(self, pair: P, now_ns: int) -> bool:
         """Read, shape and write as far as it goes; whether the pair still stands."""
@@ -177,15 +178,14 @@ class Relay(ABC, Generic[P]):
         link.limit_bytes = size_bytes
         for pair in self._over(link):
             for line in pair.lines:
-                line.break_at = -1
-                self._bound(pair, line)
+                self._limit(pair, line)
 
     def slow_close(self, link: Link, delay_ns: int) -> None:
         """Pass on each end of a stream so much later than what is before it."""
         link.slow_close_ns = delay_ns
         for pair in self._over(link):
             for line in pair.lines:
-                self._bound(pair, line)
+                self._slow(pair, line)
 
     def hold(self, link: Link, what: Held) -> None:
         """Hold back all of a new connection, or each subscription and what is behind it."""
@@ -206,10 +206,11 @@ class Relay(ABC, Generic[P]):
     def _over(self, link: Link) -> list[P]:
         return [pair for pair in self.pairs if link in pair.route.links]
 
-    def _bound(self, pair: P, line: Line) -> None:
+    def _limit(self, pair: P, line: Line) -> None:
         limits = [link.limit_bytes for link in pair.route.links if link.limit_bytes]
-        if limits:
-            line.break_at = line.passed + min(limits)
+        line.break_at = line.passed + min(limits) if limits else -1
+
+    def _slow(self, pair: P, line: Line) -> None:
         line.slow_close_ns = sum(link.slow_close_ns for link in pair.route.links)
 
 

@@ -15,7 +15,7 @@ from harness.sim.world import execute
 from harness.topology import Link
 from harness.trace import Kind, Trace
 
-from .runs import MS, S, judged, of_kind, run_of
+from .runs import MS, S, events, judged, of_kind, run_of
 
 
 def linked(*faults: FaultSpec, network: Any = "proxy", seed: int = 7, **link: Any) -> Run:
@@ -99,6 +99,15 @@ def test_the_same_run_over_a_relay_is_the_same_to_the_byte() -> None:
     run = linked(fault("limit_data", size_bytes=40_000), delay_ns=5 * MS, jitter_ns=2 * MS)
     first, second = execute(run), execute(run)
     assert first.records.tobytes() == second.records.tobytes()
+
+
+def test_a_slow_close_does_not_begin_a_limit_anew() -> None:
+    limit = fault("limit_data", 500 * MS, size_bytes=150_000)
+    alone, with_slow = (
+        execute(linked(limit, *others)) for others in ((), (fault("slow_close", 900 * MS, delay_ns=MS),))
+    )
+    first, again = (events(trace, "link_broke", "sub-1")[0] for trace in (alone, with_slow))
+    assert first == again
 
 
 def test_where_packets_are_wanted_there_is_no_relay() -> None:
