@@ -54,12 +54,16 @@ class Lateness:
         self.ns = min(_MOST_LATENESS_NS, max(0, self.ns + step))
 
 
+What = Literal["command", "subscribe", "message", "part"]
+"""What a frame is; ``part``: one of a message, and not its last."""
+
+
 class Mark(NamedTuple):
     """A frame in the stream: where it starts, where it ends (the start again where that is not known), what it is."""
 
     start: int
     end: int
-    kind: Literal["command", "subscribe", "message", "part"]
+    kind: What
 
 
 def chunk_bytes(rate_bytes_per_s: int) -> int:

@@ -49,18 +49,17 @@ class Watcher(Observer):
 
     def _record(self, kind: int, flag: int, msg: Msg, peer: int) -> None:
         """What became of a message at a peer; at a broker, it became of it for all to whom it would have gone on."""
-        body = msg.data
-        if len(body) < STAMP_BYTES or body[:4] != STAMP_MAGIC:
-            return  # not a message of a flow: nobody is owed it
-        _, sender, flow, seq, intended, _ = STAMP.unpack_from(body)
+        stamp = _stamp_of(msg)
+        if stamp is None:
+            return
+        sender, flow, seq, intended = stamp
         owed = self._owed[flow]
         nodes = self._behind(owed, peer) if owed and peer not in owed else [peer]
-        if (
-            peer == NONE and self._grouped[flow]
-        ):  # it has not left for a group, and will not, or is under way, to all of it
+        if peer == NONE and self._grouped[flow]:
+            # It has not left for a group, and will not, or is under way, to all of it.
             nodes = list(owed)
         for whose in nodes:
-            self._recorder.append(kind, flag, flow, sender, whose, seq, self._now(), intended, len(body), 0)
+            self._recorder.append(kind, flag, flow, sender, whose, seq, self._now(), intended, len(msg.data), 0)
 
     def _behind(self, owed: Collection[int], node: int) -> list[int]:
         """Those of them to whom a message goes on from that node; the node itself when there is none."""
@@ -77,10 +76,10 @@ class Watcher(Observer):
 
         Where it goes over brokers, each answers for those behind it.
         """
-        body = msg.data
-        if len(body) < STAMP_BYTES or body[:4] != STAMP_MAGIC:
+        stamp = _stamp_of(msg)
+        if stamp is None:
             return
-        _, sender, flow, *_ = STAMP.unpack_from(body)
+        sender, flow, *_ = stamp
         owed = self._owed[flow]
         if len(matching) >= len(owed) or (self._grouped[flow] and socket.owner == sender):
             return
@@ -104,11 +103,11 @@ class Watcher(Observer):
 
     def multicast(self, msg: Msg, sockets: Collection[SocketBase]) -> None:
         """Whoever is owed the message and does not listen to its group (F218)."""
-        body = msg.data
-        if len(body) < STAMP_BYTES or body[:4] != STAMP_MAGIC:
+        stamp = _stamp_of(msg)
+        if stamp is None:
             return
         there = [node for socket in sockets for node in (socket.owner, *self._onwards.get(socket.owner, ()))]
-        for node in self._owed[STAMP.unpack_from(body)[2]]:
+        for node in self._owed[stamp[1]]:
             if node not in there:
                 self._record(Kind.LOST, _CAUSE["no_peer"], msg, node)
 
@@ -159,6 +158,15 @@ class Watcher(Observer):
         """A bug of the twin, shown on every run that has it."""
         if len(self.violations) < 100:
             self.violations.append(sentence)
+
+
+def _stamp_of(msg: Msg) -> tuple[int, int, int, int] | None:
+    """Sender, flow, number and intended time; None when it is not a message of a flow, so that nobody is owed it."""
+    body = msg.data
+    if len(body) < STAMP_BYTES or body[:4] != STAMP_MAGIC:
+        return None
+    _, sender, flow, seq, intended, _ = STAMP.unpack_from(body)
+    return sender, flow, seq, intended
 
 
 def _onwards(topology: Topology) -> dict[int, tuple[int, ...]]:

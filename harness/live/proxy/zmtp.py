@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.relay.line import Mark
+from harness.relay.line import Mark, What
 
 GREETING_BYTES = 64
 _MORE, _LONG, _COMMAND = 1, 2, 4
@@ -67,5 +67,5 @@ class Frames:
     def _finish(self, position: int, found: list[Mark]) -> None:
         if position <= GREETING_BYTES:
             return
-        kind = "command" if self._flags & _COMMAND else "part" if self._flags & _MORE else "message"
-        found.append(Mark(self._start, position, kind))  # type: ignore[arg-type]
+        kind: What = "command" if self._flags & _COMMAND else "part" if self._flags & _MORE else "message"
+        found.append(Mark(self._start, position, kind))

@@ -230,8 +230,8 @@ class PgmReceiver:
         elif self._undelivered:
             self._hand_on(session)
         elif self._next_poll_ns < NEVER_NS:
-            wait_ns = max(0, self._next_poll_ns - self._now())
-            self._alarm = self._io.timers.start(self._now() + wait_ns, self._turn, None)
+            due_ns = max(self._now(), self._next_poll_ns)
+            self._alarm = self._io.timers.start(due_ns, self._turn, None)
         session.flush()
         for source in self._sources.values():
             source.look_whether_stuck()
@@ -290,9 +290,8 @@ class PgmReceiver:
         return False
 
     def _set_pending(self, source: Source) -> None:
-        if not source.pending:
-            source.pending = True
-            self._pending.insert(0, source)
+        source.pending = True
+        self._pending.insert(0, source)
 
     def _look_for_losses(self, source: Source) -> None:
         """A loss that was noticed outside a reading is told by the next call, or by this one."""

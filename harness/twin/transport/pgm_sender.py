@@ -275,8 +275,8 @@ class PgmSender:
 
     def _confirm(self, numbers: list[int]) -> None:
         """To all (NCF), whether it has them or not; those that it has it will repeat."""
-        self._kernel.lag_ns += self._call_cost(request_bytes(len(numbers)))
         size_bytes = request_bytes(len(numbers))
+        self._kernel.lag_ns += self._call_cost(size_bytes)
         now = self._kernel.now_ns + self._kernel.lag_ns
         for receiver in list(self._reached()):
             self._carry(receiver, size_bytes, now, lambda to: to.confirmed(self, numbers, size_bytes))

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from harness.relay.line import NOTHING, Lateness, Line, Mark
+from harness.relay.line import NOTHING, Lateness, Line, Mark, What
 from harness.relay.pairs import InFlight, Pair, in_flight
 from harness.relay.route import Route
 from harness.twin.flow import Flow
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.twin.kernel import Kernel
     from harness.twin.listener import Listener
 
-_KINDS: Final = {DATA: "message", SUBSCRIBE: "subscribe"}
+_KINDS: Final[dict[int, What]] = {DATA: "message", SUBSCRIBE: "subscribe"}
 
 
 class RelayedFlow(Flow):
@@ -40,8 +40,7 @@ class RelayedFlow(Flow):
         came_ns: when the last bytes came to the relay's kernel.
         is_reset: there is no connection any more, and both ends have been told.
         is_cut: an end has been closed in a way that the relay hears of as an RST.
-        seen: frames that have been written, for a relay that follows them: first byte, end, what it is, whether the
-            relay knows that it has begun; oldest first.
+        seen: frames that have been written, for a relay that follows them, oldest first.
     """
 
     __slots__ = (
@@ -73,7 +72,7 @@ class RelayedFlow(Flow):
         self._follows = follows
         self._closed = self._waits = self.is_reset = self.is_cut = False
         self.came_ns = 0
-        self.seen: deque[tuple[int, int, str]] = deque()
+        self.seen: deque[Mark] = deque()
 
     def _now(self) -> int:
         return self._kernel.now_ns + self._kernel.lag_ns
@@ -85,7 +84,7 @@ class RelayedFlow(Flow):
         super().load(msg, size)
         if self._follows and msg.kind != GREETING:
             kind = "part" if msg.kind == DATA and msg.more else _KINDS.get(msg.kind, "command")
-            self.seen.append((self.loaded - size, self.loaded, kind))
+            self.seen.append(Mark(self.loaded - size, self.loaded, kind))
 
     def write(self, size: int) -> int:
         """Bytes that the sender's kernel takes; -1 after an RST."""
@@ -171,8 +170,7 @@ class RelayedFlow(Flow):
         """The relay resets both its connections."""
         self.is_reset = True
         self.hang_up()
-        if self.sender is not None and self.wants_out:
-            self._wake_sender()
+        self._wake_sender()
 
     # -- the receiver's side -------------------------------------------------------------------
 
@@ -230,16 +228,16 @@ class PathLine(Line):
         """By the frames that the sender has written."""
         found: list[Mark] = []
         seen = self.flow.seen
-        while seen and seen[0][0] < self.position:
-            start, end, kind = seen[0]
-            if kind == "subscribe" and start >= self._begun:
-                found.append(Mark(start, end, "subscribe"))
-                self._begun = end
-            if end > self.position:
+        while seen and seen[0].start < self.position:
+            mark = seen[0]
+            if mark.kind == "subscribe" and mark.start >= self._begun:
+                found.append(mark)
+                self._begun = mark.end
+            if mark.end > self.position:
                 break
             seen.popleft()
-            if kind != "subscribe":
-                found.append(Mark(start, end, kind))  # type: ignore[arg-type]
+            if mark.kind != "subscribe":
+                found.append(mark)
         return found
 
 
