@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.config import REPLICATION_LIMIT, Experiment, Variant
 from harness.problems import MISSING, ConfigError, Problem, did_you_mean
-from harness.relay.ways import OF_PACKETS, ONLY, has_packets
+from harness.relay.ways import OF_PACKETS, ONLY, why_none
 from harness.run import Run
 
 PROFILE = "default"
@@ -151,10 +151,8 @@ def _not_by_relay(variant: Variant) -> list[Problem]:
 
 def _without_relay(variant: Variant) -> list[Problem]:
     """Faults that only a relay can bring about, where there is none."""
-    if variant.live.network != "proxy":
-        why = 'only a relay can do that, and there is none in this network: leave live.network out, or write "proxy"'
-    elif has_packets(variant.topology, variant.faults):
-        why = f"only a relay can do that, and no relay has a link with {', '.join(OF_PACKETS[:-1])} or {OF_PACKETS[-1]}"
-    else:
-        return []
-    return [Problem(f"fault.{fault.label}.kind", fault.kind, why) for fault in variant.faults if fault.kind in ONLY]
+    why = why_none(variant.topology, variant.faults, variant.live)
+    faults = [fault for fault in variant.faults if why and fault.kind in ONLY]
+    return [
+        Problem(f"fault.{fault.label}.kind", fault.kind, f"only a relay can do that, and {why}") for fault in faults
+    ]

@@ -202,6 +202,13 @@ BROKEN = [
         PATTERN.replace("size =", 'transport = "epgm"\nsize ='),
     ),
     Broken(
+        "limit of the data over a connection of pgm",
+        "[fault.slowdown]",
+        '[fault.out]\nkind = "limit_data"\nlink = "slow"\nat = "1s"\nsize = "9kB"\n[fault.slowdown]',
+        ('fault.out.link = "slow"', "pgm has no connections that could break"),
+        PATTERN.replace("size =", 'transport = "epgm"\nsize ='),
+    ),
+    Broken(
         "multicast of what is not published",
         'transport = "tcp"',
         'transport = "epgm"',

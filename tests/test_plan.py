@@ -249,3 +249,15 @@ def test_what_only_a_relay_can_do_needs_one(
     changed = dataclasses.replace(plain, topology=topology, faults=faults, live=live)
     with pytest.raises(ConfigError, match=f'fault.f.kind = "{kind}": only a relay can do that.*{why}'):
         plan(dataclasses.replace(experiment, variants={"plain": changed}), ["sim"])
+
+
+def test_beside_multicast_there_is_no_relay(experiment: Experiment) -> None:
+    """Though the link itself is that of a node with connections."""
+    plain = experiment.variants["plain"]
+    group = dataclasses.replace(plain.topology.endpoints[0], name="group", transport="epgm")
+    links = (Link(node="slow"),)
+    topology = dataclasses.replace(plain.topology, links=links, endpoints=(*plain.topology.endpoints, group))
+    faults = (FaultSpec(label="f", kind="hold", options={"link": "slow", "at_ns": 1}),)
+    changed = dataclasses.replace(plain, topology=topology, faults=faults)
+    with pytest.raises(ConfigError, match=r"only a relay can do that.*beside pgm and epgm"):
+        plan(dataclasses.replace(experiment, variants={"plain": changed}), ["sim"])

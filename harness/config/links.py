@@ -8,11 +8,12 @@ from typing import Any
 
 from harness.config.fields import Reader, fields_of
 from harness.problems import did_you_mean
+from harness.relay.ways import ONLY
 from harness.run import FaultSpec
 from harness.topology import LINKED, Link, Topology
 
 _LINKED = f"{', '.join(LINKED[:-1])} or {LINKED[-1]}"
-_OF_CONNECTIONS = ("reset", "refuse", "half_close")
+_OF_CONNECTIONS = ("reset", "refuse", "half_close", *ONLY)
 """Faults of what only tcp has."""
 
 _FIELDS = tuple(field for field in fields_of(Link) if field.name != "node")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.relay.line import buffers
-from harness.run import FaultSpec, Run
+from harness.run import FaultSpec, Live, Run
 from harness.shaper import Shape
 from harness.topology import Endpoint, Topology
 
@@ -46,19 +46,24 @@ def ways(topology: Topology) -> tuple[Way, ...]:
     return tuple(way for way in found if way.near or way.far)
 
 
-def has_packets(topology: Topology, faults: tuple[FaultSpec, ...]) -> bool:
-    """Whether packets are to be lost, to overtake or to come twice."""
+def why_none(topology: Topology, faults: tuple[FaultSpec, ...], live: Live) -> str:
+    """Why no relay stands in the links of a simulation of that, as half a sentence; "" when one does.
+
+    Where packets or multicast are wanted, the live counterpart of an experiment is in namespaces only.
+    """
+    if live.network != "proxy":
+        return 'there is none in this network: leave live.network out, or write "proxy"'
+    if topology.multicast:
+        return "there is none beside pgm and epgm: write another transport"
     links = (getattr(link, what) for link in topology.links for what in OF_PACKETS)
-    return any(links) or any(fault.options.get(what) for fault in faults for what in OF_PACKETS)
+    if any(links) or any(fault.options.get(what) for fault in faults for what in OF_PACKETS):
+        return f"no relay has a link with {', '.join(OF_PACKETS[:-1])} or {OF_PACKETS[-1]}"
+    return ""
 
 
 def is_relayed(run: Run) -> bool:
-    """Whether the simulation of that run has relays in its links.
-
-    Not where it needs packets, or multicast: such an experiment has its live counterpart in namespaces only.
-    """
-    wanted = run.live.network == "proxy" and bool(run.topology.links) and not run.topology.multicast
-    return wanted and not has_packets(run.topology, run.faults)
+    """Whether the simulation of that run has relays in its links."""
+    return bool(run.topology.links) and not why_none(run.topology, run.faults, run.live)
 
 
 def sizes(topology: Topology, way: Way) -> tuple[int, int]:
