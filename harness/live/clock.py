@@ -12,6 +12,9 @@ SPIN_NS = 100_000
 SPIN_FROM_NS = 400_000
 """Shorter waits are slept only: at higher rates spinning takes the core from libzmq's I/O thread."""
 
+SO_TIMESTAMPNS = 35
+"""Of Linux: have the kernel say when it got what is received, by the clock that people set."""
+
 _PR_SET_TIMERSLACK = 29
 
 

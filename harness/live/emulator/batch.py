@@ -16,8 +16,6 @@ from errno import EAGAIN, EINTR
 FRAMES = 32
 """At most so many are read at once."""
 
-SO_TIMESTAMPNS = 35
-
 _CONTROL_BYTES = 32
 _OLDEST_NS = 10_000_000_000
 

@@ -7,7 +7,7 @@ import fcntl
 import socket
 import struct
 
-from harness.live.emulator.batch import SO_TIMESTAMPNS
+from harness.live.clock import SO_TIMESTAMPNS
 
 FOREWORD_BYTES = 10
 """Of what the kernel says before each frame (struct virtio_net_hdr), and wants to hear before each."""

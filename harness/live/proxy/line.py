@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from harness.live.clock import SO_TIMESTAMPNS
 from harness.live.proxy.zmtp import Frames
 from harness.relay.line import NOTHING, Lateness, Line, Mark
 from harness.relay.pairs import InFlight, in_flight
@@ -18,8 +19,6 @@ from harness.relay.route import Route
 
 _RESET = struct.pack("ii", 1, 0)
 _PEEKED_BYTES = 1 << 20
-SO_TIMESTAMPNS = 35
-"""Of Linux: have the kernel say when it got what is received, by the clock that people set."""
 _STAMP = struct.Struct("@ll")
 _STAMP_SPACE = socket.CMSG_SPACE(_STAMP.size)
 _OLDEST_NS = 1_000_000_000

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.live.proxy.line import SO_TIMESTAMPNS, SocketLine, reset
+from harness.live.clock import SO_TIMESTAMPNS
+from harness.live.proxy.line import SocketLine, reset
 from harness.live.timer import Timer
 from harness.relay.line import Lateness
 from harness.relay.pairs import Pair, Relay
