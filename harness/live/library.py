@@ -70,13 +70,17 @@ class NoPgmError(OSError):
 
 def library_of(topology: Topology) -> Library:
     """The library that the nodes of this topology run on. Raises NoPgmError."""
-    own = Library(sys.executable, None, zmq.pyzmq_version(), zmq.zmq_version())
     if zmq.has("pgm") or not topology.multicast:
-        return own
+        return own()
     found = with_pgm()
     if isinstance(found, str):
         raise NoPgmError(f"{found}; {HELP}")
     return found
+
+
+def own() -> Library:
+    """The library that this process has imported."""
+    return Library(sys.executable, None, zmq.pyzmq_version(), zmq.zmq_version())
 
 
 def with_pgm() -> Library | str:
@@ -102,9 +106,9 @@ def with_pgm() -> Library | str:
     except ValueError:
         last = asked.stderr.strip().rpartition("\n")[2]
         return f"{python} has no pyzmq that works ({last or 'it said nothing'})"
-    own = ".".join(platform.python_version_tuple()[:2])
-    if version != own:
-        return f"{python} is Python {version}, and this is {own}"
+    this = ".".join(platform.python_version_tuple()[:2])
+    if version != this:
+        return f"{python} is Python {version}, and this is {this}"
     if not has_pgm:
         return f"the libzmq {libzmq} of {python} was built without OpenPGM"
     return Library(str(python), packages, pyzmq, libzmq)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import zmq
 
 from harness.live import library
@@ -21,6 +19,5 @@ def probe() -> str | None:
 
 def detail() -> str:
     """Which library."""
-    found = library.with_pgm()
-    own = library.Library(sys.executable, None, zmq.pyzmq_version(), zmq.zmq_version())
-    return (own if zmq.has("pgm") or isinstance(found, str) else found).describe()
+    found = library.own() if zmq.has("pgm") else library.with_pgm()
+    return found if isinstance(found, str) else found.describe()
