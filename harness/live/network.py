@@ -54,7 +54,7 @@ def network_of(run: Run, guard: Guard, life: int, report: Report, complain: Call
     Args:
         run: with topology and faults.
         guard: is told of processes and paths.
-        life: read end of a pipe whose write end only this process has.
+        life: from :func:`~harness.live.processes.lifeline`.
         report: is told what happens to connections.
         complain: is told, by the end, in a sentence what the network did and ought not to have done.
     """

@@ -36,7 +36,7 @@ class Processes:
 
     Args:
         guard: is told of each, and kills what is left if this process is killed.
-        life: read end of a pipe whose write end only this process has.
+        life: from :func:`lifeline`.
         python, variables: the interpreter that cells run in, and its environment.
     """
 
@@ -134,6 +134,17 @@ def _has_descriptor(file: Any) -> bool:
     with contextlib.suppress(OSError, ValueError, AttributeError):
         return bool(file.fileno() >= 0)
     return False
+
+
+@contextlib.contextmanager
+def lifeline() -> Iterator[int]:
+    """The read end of a pipe whose write end only this process has: whoever has the read end learns when it is gone."""
+    life, hold = os.pipe()
+    try:
+        yield life
+    finally:
+        os.close(life)
+        os.close(hold)
 
 
 def environment(first: Sequence[str] = ()) -> dict[str, str]:

@@ -19,7 +19,7 @@ from harness.live.control import Control, State, shared_file
 from harness.live.library import library_of
 from harness.live.memory import MemoryLimits
 from harness.live.network import network_of
-from harness.live.processes import Processes
+from harness.live.processes import Processes, lifeline
 from harness.live.servant import ServantError
 from harness.live.timeline import Timeline
 from harness.live.usage import Usage
@@ -88,9 +88,7 @@ class Supervisor:
         """
         with contextlib.ExitStack() as stack:
             guard = stack.enter_context(Guard())
-            life, hold = os.pipe()
-            stack.callback(os.close, life)
-            stack.callback(os.close, hold)
+            life = stack.enter_context(lifeline())
             control_fd = stack.enter_context(_descriptor("control", Control.size(len(self._nodes))))
             self._control = Control(control_fd, len(self._nodes))
             stack.callback(self._control.close)

@@ -22,6 +22,7 @@ from harness.live import world
 from harness.live.doors import command
 from harness.live.namespaces.layout import address
 from harness.live.namespaces.network import Namespaces
+from harness.live.processes import lifeline
 from harness.patterns import pubsub
 from harness.run import FaultSpec, Live, Run
 from harness.topology import Link
@@ -158,11 +159,8 @@ def test_ten_megabits_are_ten_megabits() -> None:
     topology = pubsub.build(pubsub.Options(rate_per_s=1, subscribers={"sub": 1}), S)
     link = Link(node="sub", rate_bytes_per_s=1_250_000)
     run = run_of(dataclasses.replace(topology, links=(link,)), live=LIVE)
-    with contextlib.ExitStack() as stack:
-        life, hold = os.pipe()
-        stack.callback(os.close, life)
-        stack.callback(os.close, hold)
-        network = Namespaces(run, stack.enter_context(Guard()), life, lambda *_: None, lambda _: None)
+    with Guard() as guard, lifeline() as life, contextlib.ExitStack() as stack:
+        network = Namespaces(run, guard, life, lambda *_: None, lambda _: None)
         stack.callback(network.end)
         network.start()
         receiver = stack.enter_context(start(network.doors((1,)), "receive"))

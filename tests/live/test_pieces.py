@@ -23,6 +23,7 @@ from harness.live.control import Control, State
 from harness.live.environment import lateness
 from harness.live.monitor import Monitors
 from harness.live.places import Places
+from harness.live.processes import lifeline
 from harness.live.servant import Servant, ServantError
 from harness.topology import Endpoint, Link, Topology
 from harness.trace import EVENTS, NONE, RECORD_DTYPE, Kind, Recorder, count_records, read_records
@@ -155,11 +156,8 @@ def test_monitors_outlive_a_context_that_is_terminated_while_they_are_read() -> 
 
 
 def test_a_servant_that_dies_over_an_order_is_missed_as_any_other() -> None:
-    with Guard() as guard, contextlib.ExitStack() as stack:
-        life, hold = os.pipe()
-        stack.callback(os.close, life)
-        stack.callback(os.close, hold)
-        relay = Servant("the relay", "harness.live.proxy.serve", guard, life, lambda _: None)
+    with Guard() as guard, lifeline() as life, contextlib.ExitStack() as stack:
+        relay = Servant("the relay", "harness.live.proxy.serve", guard, life)
         stack.callback(relay.end)
         relay.start({"links": {}, "routes": [], "seed": 1})
         assert relay.pid is not None

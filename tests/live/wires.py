@@ -12,6 +12,7 @@ from typing import Any, Self
 from harness.guard import Guard
 from harness.live.doors import enter
 from harness.live.namespaces.system import new_network, one_packet_at_a_time
+from harness.live.processes import lifeline
 from harness.live.servant import Servant
 from harness.shaper import Shape
 
@@ -71,9 +72,7 @@ class Wire:
         for host, address, other, end in ((self.near, NEAR, FAR, "outer"), (self.far, FAR, NEAR, "inner")):
             _cable(host, self.middle, (address, other), end, offloads)
         guard = self._stack.enter_context(Guard())
-        life, hold = os.pipe()
-        self._stack.callback(os.close, life)
-        self._stack.callback(os.close, hold)
+        life = self._stack.enter_context(lifeline())
         self.emulator = Servant("the emulator", EMULATOR, guard, life, self.told.append)
         self._stack.callback(self.emulator.end)
         ways = {"up": asdict(up or Shape()), "down": asdict(down or Shape())}

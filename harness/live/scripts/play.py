@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import os
 import selectors
 import sys
 import time
@@ -14,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from harness.guard import Guard
+from harness.live.processes import lifeline
 from harness.live.scripts.network import Network
 from harness.live.scripts.programs import Running
 from harness.scripts.output import Prefixed
@@ -76,9 +76,7 @@ class Play:
         words = self._words
         with contextlib.ExitStack() as stack:
             guard = stack.enter_context(Guard())
-            life, hold = os.pipe()
-            stack.callback(os.close, life)
-            stack.callback(os.close, hold)
+            life = stack.enter_context(lifeline())
             stack.callback(self._selector.close)
             network = Network(words.net, words.programs, words.seed, guard, life, self.complaints.append)
             # In this order: the programs end with the network, and then there is no more to read.
