@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from harness import config
+from harness.check import Checks, check
+from harness.ledger import Ledger, settle
+from harness.live.world import execute
 from harness.patterns import pubsub
+from harness.plan import plan
 from harness.run import FaultSpec, Run
 from harness.topology import Endpoint, Flow, Node, Topology
 from harness.trace import EVENTS, Kind, Trace
+from tests.conftest import ROOT
 
 MS = 1_000_000
 S = 1_000_000_000
 PROGRAMS = Path(__file__).with_name("programs.py")
+
+
+def of_experiment(name: str, variant: str, overrides: Sequence[str]) -> tuple[Checks, Ledger]:
+    """What came of one live run of an experiment of the gallery, which reached what it claims."""
+    experiment = config.load(ROOT / "experiments" / f"{name}.toml", overrides)
+    (run,) = plan(experiment, ["live"], replications=1, variant=variant)
+    trace = execute(run)
+    assert trace.errors == {}
+    assert trace.limits_hit == ()
+    ledger = settle(run, trace)
+    checks = check(run, trace, ledger)
+    assert checks.vacuous == ()
+    return checks, ledger
 
 
 def run_of(topology: Topology, *, duration_ns: int = S, faults: tuple[FaultSpec, ...] = (), **changes: Any) -> Run:

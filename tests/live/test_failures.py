@@ -6,12 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness import config
-from harness.check import check
-from harness.ledger import Ledger, settle
-from harness.live.world import execute
-from harness.plan import plan
-from tests.conftest import ROOT
+from .runs import of_experiment
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
 
@@ -121,19 +116,6 @@ FAILURES = (
 )
 
 
-def carried_out(failure: Failure, network: str) -> Ledger:
-    """The ledger of one live run, which reached what the experiment claims."""
-    overrides = [*failure.overrides, f"live.network={network}"]
-    experiment = config.load(ROOT / "experiments" / f"{failure.name}.toml", overrides)
-    (run,) = plan(experiment, ["live"], replications=1, variant=failure.variant)
-    trace = execute(run)
-    assert trace.errors == {}
-    assert trace.limits_hit == ()
-    ledger = settle(run, trace)
-    assert check(run, trace, ledger).vacuous == ()
-    return ledger
-
-
 def _cases() -> list[object]:
     over_proxy = [pytest.param(one, "proxy", id=f"{one.label}-proxy") for one in FAILURES if one.over_proxy]
     over_namespaces = [
@@ -146,7 +128,7 @@ def _cases() -> list[object]:
 
 @pytest.mark.parametrize(("failure", "network"), _cases())
 def test_it_loses_what_it_is_to_lose_and_the_cause_is_told(failure: Failure, network: str) -> None:
-    ledger = carried_out(failure, network)
+    _, ledger = of_experiment(failure.name, failure.variant, [*failure.overrides, f"live.network={network}"])
     lost = sum(ledger.lost.values()) + ledger.unexplained
     assert lost >= failure.least, ledger.lost
     assert all(ledger.lost.get(cause) for cause in failure.causes), ledger.lost

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from harness import config
-from harness.check import check
-from harness.ledger import Ledger, settle
-from harness.live.world import execute
-from harness.plan import plan
+from harness.ledger import Ledger
+
+from .runs import of_experiment
 
 pytestmark = pytest.mark.live
 
-EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 SLOW = ("duration=1500ms", "warmup=0s", "fault.slowdown.at=300ms", "fault.slowdown.lasts=900ms")
 DROPS = (
     "duration=1500ms",
@@ -29,15 +25,8 @@ CRASH = ("duration=1500ms", "fault.crash.at=400ms", "fault.crash.lasts=300ms")
 
 
 def played(name: str, variant: str, *overrides: str) -> Ledger:
-    experiment = config.load(EXPERIMENTS / f"{name}.toml", overrides)
-    (run,) = plan(experiment, ["live"], replications=1, variant=variant)
-    trace = execute(run)
-    assert trace.errors == {}
-    assert trace.limits_hit == ()
-    ledger = settle(run, trace)
-    checks = check(run, trace, ledger)
+    checks, ledger = of_experiment(name, variant, overrides)
     assert [(law.name, law.detail) for law in checks.laws if law.state == "invalid"] == []
-    assert checks.vacuous == ()
     return ledger
 
 
