@@ -108,10 +108,9 @@ class Links:
 def _last_sent(records: Array) -> dict[int, int]:
     """Node to the time at which it entered ``send`` for the last time."""
     sends = records[["node", "time_ns"]][(records["kind"] >= Kind.ATTEMPT) & (records["kind"] <= Kind.REJECTED)]
-    nodes, which = np.unique(sends["node"], return_inverse=True)
-    last_ns = np.full(len(nodes), -_FOR_EVER_NS)
-    np.maximum.at(last_ns, which, sends["time_ns"])
-    return dict(zip(nodes.tolist(), last_ns.tolist(), strict=True))
+    last_ns = np.full(int(sends["node"].max(initial=0)) + 1, -_FOR_EVER_NS)
+    np.maximum.at(last_ns, sends["node"], sends["time_ns"])
+    return {node: int(last_ns[node]) for node in np.flatnonzero(last_ns > -_FOR_EVER_NS).tolist()}
 
 
 def publishers(topology: Topology, flow: Array, sender: Array) -> Iterator[tuple[Flow, str, list[str], slice]]:
